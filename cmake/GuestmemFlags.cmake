@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright 2026 the guestmem authors
+#
+# Language, warnings and instrumentation for every target below.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+# The library itself is strict C11; host/, tests and tools need Linux interfaces, and ask for them
+# with gnu11 (the default here) or with _GNU_SOURCE.
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g -DNDEBUG" CACHE STRING "Flags of a release build" FORCE)
+
+add_compile_options(
+    -Wall -Wextra -Wshadow
+    "$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes>")
+if(GUESTMEM_WERROR)
+    add_compile_options(-Werror)
+endif()
+
+if(GUESTMEM_SANITIZE)
+    add_compile_options(-fsanitize=${GUESTMEM_SANITIZE} -fno-sanitize-recover=all
+                        -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${GUESTMEM_SANITIZE})
+endif()
+if(GUESTMEM_COVERAGE)
+    add_compile_options(--coverage)
+    add_link_options(--coverage)
+endif()
