@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright 2026 the guestmem authors
+#
+# The short way in. All building is CMake's (CMakePresets.json); this only strings the steps together.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check bench install clean setup
+
+help: ## Show this
+	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "demo, check and bench install what they need with apt-get where something is missing."
+
+setup: ## Install missing packages (Debian), or say what is missing
+	@scripts/setup.sh
+
+demo: setup build/build.ninja ## Boot U-Boot in a VM, check memory from its prompt
+	@cmake --build build -j $(JOBS) --target guestmem-run
+	@scripts/demo.sh
+
+check: setup ## Run all tests: release, ASan+UBSan, headers, installation
+	@JOBS=$(JOBS) scripts/check.sh
+
+bench: build/build.ninja ## Measure; results in build/bench.json
+	@scripts/setup.sh bench
+	@cmake --build build -j $(JOBS)
+	@scripts/bench.sh
+
+install: setup build/build.ninja ## Install to PREFIX (default /usr/local), staged under DESTDIR
+	@cmake --build build -j $(JOBS)
+	DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
+clean: ## Remove build/
+	rm -rf build
+
+build/build.ninja: | setup
+	@cmake --preset release

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright 2026 the guestmem authors
+#
+# setup.sh [bench]: see to it that what the build needs is there. It looks for the things
+# themselves (commands, headers, the firmware), so it works on any system; what is missing is
+# installed where there is apt-get, and named where there isn't. Nothing missing: nothing done.
+set -eu
+
+missing_things=""
+missing_packages=""
+
+missing() { # thing, Debian package
+    missing_things="$missing_things
+  $1 (Debian package: $2)"
+    case " $missing_packages " in
+    *" $2 "*) ;;
+    *) missing_packages="$missing_packages $2" ;;
+    esac
+}
+
+need_command() { # command, Debian package
+    command -v "$1" >/dev/null 2>&1 || missing "command $1" "$2"
+}
+
+need_header() { # header, Debian package
+    if command -v cc >/dev/null 2>&1; then
+        echo "#include <$1>" | cc -E -include stdarg.h -include stddef.h -include setjmp.h \
+            -include stdint.h -x c - >/dev/null 2>&1 && return 0
+    fi
+    missing "header $1 and its library" "$2"
+}
+
+look() {
+    missing_things=""
+    missing_packages=""
+    need_command cc build-essential
+    need_command c++ build-essential
+    need_command cmake cmake
+    need_command ninja ninja-build
+    need_command pkg-config pkg-config
+    need_header unicorn/unicorn.h libunicorn-dev
+    need_header libfdt.h libfdt-dev
+    need_header zlib.h zlib1g-dev
+    need_header cmocka.h libcmocka-dev
+    firmware=/usr/lib/u-boot/qemu_arm64/u-boot.bin
+    [ -r "$firmware" ] || missing "U-Boot for QEMU's arm64 machine, $firmware" u-boot-qemu
+    if [ "$goal" = bench ]; then
+        need_command valgrind valgrind
+    fi
+}
+
+complain() {
+    echo "setup: missing:$missing_things" >&2
+    echo "setup: $1" >&2
+    exit 1
+}
+
+goal=${1:-build}
+look
+[ -n "$missing_packages" ] || exit 0
+
+command -v apt-get >/dev/null 2>&1 ||
+    complain "there is no apt-get here to install them with: please install them, then try again"
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 ||
+        complain "not root, and no sudo: as root, run  apt-get install$missing_packages"
+    as_root=sudo
+fi
+
+echo "setup: missing:$missing_things"
+echo "setup: installing$missing_packages"
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+$as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends $missing_packages
+
+look
+[ -z "$missing_packages" ] || complain "still missing after apt-get install"
