@@ -1,0 +1,33 @@
+/*
+ * SPDX-License-Identifier: BSD-2-Clause
+ * Copyright 2026 the guestmem authors
+ *
+ * What every bench needs: a host environment with a VM in it, and result lines.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <guestmem/guestmem.h>
+#include <guestmem/host.h>
+#include <sel4vm/guest_memory_helpers.h>
+#include <sel4vm/guest_ram.h>
+#include <sel4vm/guest_vm.h>
+#include <sel4vmmplatsupport/guest_memory_util.h>
+
+struct bench_vm {
+    struct guestmem_host *host;
+    vm_t vm;
+};
+
+/* Stops the bench with a message on failure: a bench has nobody to report to. */
+void bench_vm_create(struct bench_vm *bench, uint64_t ram_bytes, unsigned frame_bits_max);
+void bench_vm_destroy(struct bench_vm *bench);
+
+/* Stop the bench, saying what should have held, unless `held`. */
+void bench_require(bool held, const char *what);
+
+void bench_result(const char *name, double value, const char *unit);
+double bench_seconds(void);
+double bench_median(double *values, unsigned count); /* sorts them */

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright 2026 the guestmem authors
+#
+# Run the benches of the release build: JSON lines to build/bench.json, a table to the screen.
+# With bench names (cost, insn, ram, uboot) only those.
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+out=build/bench.json
+benches=("$@")
+[ "$#" -gt 0 ] || benches=(cost insn ram uboot)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Instructions of one kind of operation in one order, each on average. bench/callgrind_cost.awk says
+# what counts. Functions are bound at the start, so that the loader's work is not in it.
+count_instructions() { # operation, order
+    local operations
+    operations=$(LD_BIND_NOW=1 valgrind -q --tool=callgrind --toggle-collect=bench_region \
+        --compress-strings=no --compress-pos=no --callgrind-out-file="$work/callgrind" \
+        build/bench/bench-insn "$1" "$2")
+    awk -v host_folder="$PWD/host/" -v malloc_ops='@MALLOC_OPS@' -f bench/callgrind_cost.awk \
+        "$work/callgrind" | awk -v n="$operations" '{ printf "%.0f\n", $1 / n }'
+}
+
+bench_insn() {
+    local operation order value
+    for operation in reserve free; do
+        for order in asc desc rand; do
+            value=$(count_instructions $operation $order)
+            echo "{\"name\":\"${operation}_10k_${order}_insn\",\"value\":$value,\"unit\":\"instructions\"}"
+        done
+    done
+    value=$(count_instructions register asc)
+    echo "{\"name\":\"register_1k_insn\",\"value\":$value,\"unit\":\"instructions\"}"
+}
+
+for bench in "${benches[@]}"; do
+    echo "bench: $bench" >&2
+    case $bench in
+    insn) bench_insn ;;
+    cost | ram | uboot) "build/bench/bench-$bench" ;;
+    *) echo "bench: unknown: $bench" >&2 && exit 2 ;;
+    esac >>"$work/results"
+done
+mv "$work/results" "$out"
+
+# limits.txt says what a figure may be at most.
+awk -F '[":,}]+' '
+    FNR == NR { if ($0 !~ /^#/) { split($0, word, " "); limit[word[1]] = word[2] }; next }
+    FNR == 1  { printf "%-28s %14s  %-13s %10s\n", "name", "value", "unit", "at most" }
+    {
+        name = $3; value = $5; unit = $7; most = limit[name]
+        verdict = most == "" ? "" : value + 0 <= most + 0 ? "ok" : "OVER"
+        printf "%-28s %14.10g  %-13s %10s %s\n", name, value, unit, most, verdict
+    }' bench/limits.txt "$out"
+echo "written to $out"
