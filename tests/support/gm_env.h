@@ -129,7 +129,7 @@ struct gm_fault_log {
 };
 memory_fault_result_t gm_fault_note(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length, void *log);
 
-/* ------------------------------------------------------------- what guest and VMM see */
+/* --------------------------------------------------------------- what the guest sees */
 
 struct gm_env_leaf {
     uintptr_t paddr;  /* of the address asked for */
@@ -145,15 +145,11 @@ enum gm_env_view {
     GM_VIEW_BLIND, /* this side can't tell */
 };
 
-/* What translates a guest's address, and one of the VMM's. */
+/* What translates a guest's address; gm_test.h has checks made of it. */
 enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa, struct gm_env_leaf *leaf);
-enum gm_env_view gm_env_vmm_view(struct gm_env *env, const void *vaddr, struct gm_env_leaf *leaf);
 
-/* Where the test can read and write what the guest sees at `gpa`, to the end of its frame; NULL if
- * nothing is mapped there or this side can't. */
-void *gm_env_guest_bytes(struct gm_env *env, vm_t *vm, uintptr_t gpa);
 
-/* The same for physical memory. */
+/* Where the test can read and write physical memory; NULL if this side can't. */
 void *gm_env_physical_bytes(struct gm_env *env, uintptr_t paddr, size_t size);
 
 /* ------------------------------------------------------------------ counting and comparing */

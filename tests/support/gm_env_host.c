@@ -108,18 +108,6 @@ enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa, 
     return view(env, vm->mem.vm_vspace_root.cptr, gpa, leaf);
 }
 
-void *gm_env_guest_bytes(struct gm_env *env, vm_t *vm, uintptr_t gpa)
-{
-    struct gm_env_leaf leaf;
-    size_t rest;
-
-    if (gm_env_guest_view(env, vm, gpa, &leaf) != GM_VIEW_LEAF) {
-        return NULL;
-    }
-    rest = ((size_t)1 << leaf.size_bits) - (gpa & (((uintptr_t)1 << leaf.size_bits) - 1));
-    return gm_env_physical_bytes(env, leaf.paddr, rest);
-}
-
 void *gm_env_physical_bytes(struct gm_env *env, uintptr_t paddr, size_t size)
 {
     return guestmem_host_phys(env->port->host, paddr, size);

@@ -79,6 +79,29 @@ void gm_test_unchecked(const char *reason);
 #define GM_CHECK_FILLED(actual, value, size)                                                       \
     gm_test_check_filled(__FILE__, __LINE__, actual, value, size)
 
+/* That the guest sees a frame of this size at `gpa`, with rights "rw", "r" or "-", device or not. */
+#define GM_CHECK_LEAF(env, vm, gpa, size_bits, rights, device)                                     \
+    gm_test_check_leaf(__FILE__, __LINE__, env, vm, gpa, size_bits, rights, device)
+/* That the guest's address shows this physical one; that nothing is mapped there. */
+#define GM_CHECK_PADDR(env, vm, gpa, paddr) gm_test_check_paddr(__FILE__, __LINE__, env, vm, gpa, paddr)
+#define GM_CHECK_NO_LEAF(env, vm, gpa) gm_test_check_no_leaf(__FILE__, __LINE__, env, vm, gpa)
+
+/* That the guest reads bytes that all are `value`. */
+#define GM_CHECK_GUEST_FILLED(env, vm, gpa, value, size)                                           \
+    gm_test_check_guest_filled(__FILE__, __LINE__, env, vm, gpa, value, size)
+
+/* Copy as the guest would, rights apart; fails the case where nothing is mapped. On a side that can't,
+ * says so, answers false, and copies nothing. */
+bool gm_test_guest_read(struct gm_env *env, vm_t *vm, uintptr_t gpa, void *to, size_t size);
+bool gm_test_guest_write(struct gm_env *env, vm_t *vm, uintptr_t gpa, const void *from, size_t size);
+
+void gm_test_check_leaf(const char *file, int line, struct gm_env *env, vm_t *vm, uintptr_t gpa,
+                        size_t size_bits, const char *rights, bool device);
+void gm_test_check_paddr(const char *file, int line, struct gm_env *env, vm_t *vm, uintptr_t gpa,
+                         uintptr_t paddr);
+void gm_test_check_no_leaf(const char *file, int line, struct gm_env *env, vm_t *vm, uintptr_t gpa);
+void gm_test_check_guest_filled(const char *file, int line, struct gm_env *env, vm_t *vm, uintptr_t gpa,
+                                int value, size_t size);
 void gm_test_check_eq(const char *file, int line, const char *what, intmax_t actual, intmax_t expected);
 void gm_test_check_ne(const char *file, int line, const char *what, intmax_t actual, intmax_t other);
 void gm_test_check_bytes(const char *file, int line, const void *actual, const void *expected, size_t size);
