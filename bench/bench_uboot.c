@@ -13,36 +13,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { PAIRS = 11 };
 
-typedef double (*runner)(const struct uboot_image *, const struct uboot_image *,
-                         struct uboot_console *);
-
-/* In memory that is shared with the process of the run. */
 struct outcome {
+    const struct uboot_image *firmware;
+    const struct uboot_image *dtb;
     double seconds;
     struct uboot_console console;
 };
 
-static void run_apart(runner run, const struct uboot_image *firmware, const struct uboot_image *dtb,
-                      struct outcome *outcome)
+static void run_bare(void *shared)
 {
-    int status = 0;
-    pid_t child;
+    struct outcome *outcome = shared;
 
-    memset(outcome, 0, sizeof(*outcome));
-    child = fork();
-    bench_require(child >= 0, "fork");
-    if (child == 0) {
-        outcome->seconds = run(firmware, dtb, &outcome->console);
-        _exit(outcome->seconds > 0 ? 0 : 1);
-    }
-    bench_require(waitpid(child, &status, 0) == child, "wait for the run");
-    bench_require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "reach the prompt");
+    outcome->seconds = uboot_run_bare(outcome->firmware, outcome->dtb, &outcome->console);
+}
+
+static void run_vmm(void *shared)
+{
+    struct outcome *outcome = shared;
+
+    outcome->seconds = uboot_run_vmm(outcome->firmware, outcome->dtb, &outcome->console);
+}
+
+static double time_to_prompt(void (*run)(void *), struct outcome *outcome)
+{
+    memset(&outcome->console, 0, sizeof(outcome->console));
+    bench_run_apart(run, outcome);
+    bench_require(outcome->seconds > 0, "reach the prompt");
+    return outcome->seconds;
 }
 
 static void require_same_output(const struct uboot_console *bare, const struct uboot_console *vmm)
@@ -61,18 +61,15 @@ int main(int argc, char **argv)
     struct uboot_image firmware;
     struct uboot_image dtb;
     double ratios[PAIRS], bare[PAIRS], vmm[PAIRS];
-    struct outcome *shared = mmap(NULL, 2 * sizeof(*shared), PROT_READ | PROT_WRITE,
-                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct outcome *outcome = bench_share(2 * sizeof(*outcome));
 
-    bench_require(shared != MAP_FAILED, "share memory with the runs");
     bench_require(uboot_firmware_load(path, &firmware), "load the firmware");
     bench_require(uboot_devicetree_build(&dtb), "build the device tree");
+    outcome[0] = outcome[1] = (struct outcome){.firmware = &firmware, .dtb = &dtb};
     for (unsigned i = 0; i < PAIRS; i++) {
-        run_apart(uboot_run_bare, &firmware, &dtb, &shared[0]);
-        run_apart(uboot_run_vmm, &firmware, &dtb, &shared[1]);
-        require_same_output(&shared[0].console, &shared[1].console);
-        bare[i] = shared[0].seconds;
-        vmm[i] = shared[1].seconds;
+        bare[i] = time_to_prompt(run_bare, &outcome[0]);
+        vmm[i] = time_to_prompt(run_vmm, &outcome[1]);
+        require_same_output(&outcome[0].console, &outcome[1].console);
         ratios[i] = vmm[i] / bare[i];
     }
     bench_result("uboot_prompt_bare", bench_median(bare, PAIRS), "s");

@@ -2,13 +2,17 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  */
+#define _GNU_SOURCE
 #include "bench_vm.h"
 
 #include <sel4vm/boot.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 void bench_require(bool held, const char *what)
 {
@@ -39,6 +43,31 @@ void bench_vm_destroy(struct bench_vm *bench)
 {
     bench_require(guestmem_destroy(&bench->vm) == GUESTMEM_OK, "take the memory down");
     guestmem_host_destroy(bench->host);
+}
+
+void *bench_share(size_t bytes)
+{
+    void *shared =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    bench_require(shared != MAP_FAILED, "share memory with the runs");
+    return shared;
+}
+
+void bench_run_apart(void (*run)(void *shared), void *shared)
+{
+    int status = 0;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    bench_require(child >= 0, "fork");
+    if (child == 0) {
+        run(shared);
+        _exit(0);
+    }
+    bench_require(waitpid(child, &status, 0) == child, "wait for the run");
+    bench_require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "end a run well");
 }
 
 void bench_result(const char *name, double value, const char *unit)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <guestmem/guestmem.h>
@@ -27,6 +28,12 @@ void bench_vm_destroy(struct bench_vm *bench);
 
 /* Stop the bench, saying what should have held, unless `held`. */
 void bench_require(bool held, const char *what);
+
+/* Zeroed memory that processes of bench_run_apart() share with this one. Never freed. */
+void *bench_share(size_t bytes);
+
+/* Run it in a process of its own, that starts from nothing and leaves nothing warm behind. */
+void bench_run_apart(void (*run)(void *shared), void *shared);
 
 void bench_result(const char *name, double value, const char *unit);
 double bench_seconds(void);

@@ -52,5 +52,3 @@ double uboot_run_bare(const struct uboot_image *firmware, const struct uboot_ima
                       struct uboot_console *console);
 double uboot_run_vmm(const struct uboot_image *firmware, const struct uboot_image *dtb,
                      struct uboot_console *console);
-
-double bench_seconds(void);

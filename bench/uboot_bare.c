@@ -7,6 +7,8 @@
  */
 #include "uboot.h"
 
+#include "bench_vm.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>

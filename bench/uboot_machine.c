@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     PL011_DR = 0x00,
@@ -18,14 +17,6 @@ enum {
     DTB_BYTES = 4096,
     CLOCK_PHANDLE = 1,
 };
-
-double bench_seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static bool output_ends_with(const struct uboot_console *console, const char *text)
 {
