@@ -1,0 +1,195 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The VMM's own view of guest memory, by the public interfaces alone.
+ */
+#include <string.h>
+
+#include <guestmem/guestmem.h>
+#include <sel4vm/guest_ram.h>
+
+#include "internal.h"
+
+struct look {
+    uboot_vmm_piece_fn piece;
+    void *cookie;
+    size_t offset; /* of the piece in its frame */
+    size_t size;
+};
+
+static int look_at_ram(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t offset, void *cookie)
+{
+    struct look *look = cookie;
+
+    (void)vm;
+    (void)gpa;
+    (void)offset;
+    return look->piece(vaddr, size, look->cookie);
+}
+
+static int look_at_frame(void *gpa, void *vaddr, void *cookie)
+{
+    struct look *look = cookie;
+
+    (void)gpa;
+    return look->piece((char *)vaddr + look->offset, look->size, look->cookie);
+}
+
+/* Cacheable or not must be as the guest sees it: two views of a frame that differ there are undefined
+ * on Arm. */
+static int note_device(const struct guestmem_map_entry *entry, void *cookie)
+{
+    struct guestmem_map_entry *wanted = cookie;
+
+    if (wanted->base - entry->base >= entry->size || entry->kind == GUESTMEM_KIND_POOL) {
+        return 0;
+    }
+    wanted->device = entry->device;
+    return 1;
+}
+
+/* Show the frame that holds `gpa` to the VMM for the length of one piece, up to `size` bytes. */
+static int look_shared(struct uboot_vmm *vmm, uintptr_t gpa, size_t *size, struct look *look)
+{
+    struct guestmem_map_entry entry = {.base = gpa};
+    size_t bits;
+    uintptr_t frame;
+
+    if (guestmem_populate(&vmm->vm, gpa, 1) != GUESTMEM_OK) {
+        return -1;
+    }
+    bits = vspace_get_cookie(&vmm->vm.mem.vm_vspace, (void *)gpa);
+    frame = gpa & ~(((uintptr_t)1 << bits) - 1);
+    look->offset = gpa - frame;
+    look->size = ((size_t)1 << bits) - look->offset;
+    if (look->size > *size) {
+        look->size = *size;
+    }
+    *size = look->size;
+    guestmem_walk(&vmm->vm, note_device, &entry);
+    return vspace_access_page_with_callback(&vmm->vm.mem.vm_vspace, &vmm->vm.mem.vmm_vspace,
+                                            (void *)frame, bits, seL4_AllRights, !entry.device,
+                                            look_at_frame, look);
+}
+
+static int look_in_area(struct uboot_vmm *vmm, const struct uboot_vmm_area *area, uintptr_t gpa,
+                        size_t size, struct look *look)
+{
+    if (area->view != NULL) {
+        return look->piece(area->view + (gpa - area->base), size, look->cookie);
+    }
+    if (strcmp(area->name, "ram") == 0) {
+        return vm_ram_touch(&vmm->vm, gpa, size, look_at_ram, look);
+    }
+    while (size > 0) {
+        size_t done = size;
+        int err = look_shared(vmm, gpa, &done, look);
+        if (err != 0) {
+            return err;
+        }
+        gpa += done;
+        size -= done;
+    }
+    return 0;
+}
+
+struct uboot_vmm_area *uboot_vmm_area_at(struct uboot_vmm *vmm, uintptr_t gpa)
+{
+    for (size_t i = 0; i < vmm->area_count; i++) {
+        if (gpa - vmm->areas[i].base < vmm->areas[i].size) {
+            return &vmm->areas[i];
+        }
+    }
+    return NULL;
+}
+
+struct uboot_vmm_area *uboot_vmm_area_named(struct uboot_vmm *vmm, const char *name)
+{
+    for (size_t i = 0; i < vmm->area_count; i++) {
+        if (strcmp(vmm->areas[i].name, name) == 0) {
+            return &vmm->areas[i];
+        }
+    }
+    return NULL;
+}
+
+int uboot_vmm_look(struct uboot_vmm *vmm, uintptr_t gpa, size_t size, uboot_vmm_piece_fn piece,
+                   void *cookie)
+{
+    struct look look = {.piece = piece, .cookie = cookie};
+
+    while (size > 0) {
+        const struct uboot_vmm_area *area = uboot_vmm_area_at(vmm, gpa);
+        size_t here;
+        int err;
+
+        if (area == NULL) {
+            return -1;
+        }
+        here = area->base + area->size - gpa;
+        if (here > size) {
+            here = size;
+        }
+        err = look_in_area(vmm, area, gpa, here, &look);
+        if (err != 0) {
+            return err;
+        }
+        gpa += here;
+        size -= here;
+    }
+    return 0;
+}
+
+static int copy_out(void *bytes, size_t size, void *cookie)
+{
+    char **to = cookie;
+
+    memcpy(*to, bytes, size);
+    *to += size;
+    return 0;
+}
+
+int uboot_vmm_read(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size)
+{
+    return uboot_vmm_look(vmm, gpa, size, copy_out, &bytes);
+}
+
+struct copy_in {
+    struct uboot_vmm *vmm;
+    uintptr_t gpa;
+    const char *from;
+};
+
+/* The guest starts with its caches off: what is in ours must be in memory, and code out of theirs. */
+static int clean(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size)
+{
+    size_t bits = vspace_get_cookie(&vmm->vm.mem.vm_vspace, (void *)gpa);
+    seL4_CPtr cap = vspace_get_cap(&vmm->vm.mem.vmm_vspace, bytes);
+    seL4_Word start = gpa & (((uintptr_t)1 << bits) - 1);
+
+    if (cap == seL4_CapNull || seL4_ARM_Page_CleanInvalidate_Data(cap, start, start + size) != 0) {
+        return -1;
+    }
+    return seL4_ARM_Page_Unify_Instruction(cap, start, start + size);
+}
+
+static int copy_in(void *bytes, size_t size, void *cookie)
+{
+    struct copy_in *copy = cookie;
+
+    memcpy(bytes, copy->from, size);
+    if (clean(copy->vmm, copy->gpa, bytes, size) != 0) {
+        return -1;
+    }
+    copy->from += size;
+    copy->gpa += size;
+    return 0;
+}
+
+int uboot_vmm_write(struct uboot_vmm *vmm, uintptr_t gpa, const void *bytes, size_t size)
+{
+    struct copy_in copy = {.vmm = vmm, .gpa = gpa, .from = bytes};
+
+    return uboot_vmm_look(vmm, gpa, size, copy_in, &copy);
+}

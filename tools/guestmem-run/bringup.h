@@ -1,0 +1,20 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The host's side of the VMM: an environment on Linux, of a size that fits the guest.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <guestmem/host.h>
+
+#include "uboot_vmm.h"
+
+/* Bytes that this machine can still give to a guest. */
+uint64_t bringup_available(void);
+
+/* Returns 0 or -errno. On success `*host` goes back with guestmem_host_destroy(). */
+int bringup(uint64_t ram_bytes, unsigned frame_bits, struct guestmem_host **host,
+            struct uboot_vmm_environment *environment);
