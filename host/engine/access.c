@@ -1,0 +1,466 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * From the parts in which the guest CPU makes an access back to what the guest's instruction does, and
+ * from there to exits of natural size and alignment.
+ *
+ *   ldr x0, [0x...e6]      the element:           |   8 bytes   |
+ *   the guest CPU reads    e0..e3, e4..e7, e8..eb, ec..ef  (the span; parts that lie outside of the
+ *                                                            element are asked of nobody)
+ *   exits                  e6 (2), e8 (4), ec (2)
+ *
+ * The first part of an instruction finds the instruction: it is one behind the last one found in this
+ * block, of the same direction, and its address comes out right with the registers as they are. An
+ * element is answered as a whole, page by page, when its first part comes; later parts take what is
+ * there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu.h"
+
+/* ----------------------------------------------------------------------- one natural access */
+
+/* Do it where memory is mapped after all: outside windows, or since the VMM mapped it. */
+static bool try_memory(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write, uint64_t *data)
+{
+    void *bytes = window_bytes(cpu->engine, gpa, size, write);
+
+    if (bytes == NULL) {
+        return false;
+    }
+    if (write) {
+        memcpy(bytes, data, size);
+    } else {
+        *data = 0;
+        memcpy(data, bytes, size);
+    }
+    if (window_of_guest(cpu->engine, gpa) == NULL) {
+        cpu->outside = gpa;
+        if (++cpu->outside_count == cpu->outside_limit) {
+            atomic_store(&cpu->attention, 1);
+        }
+    }
+    return true;
+}
+
+/* Ask the VMM until the access is done. */
+static void natural(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write, uint64_t *data)
+{
+    while (!try_memory(cpu, gpa, size, write, data)) {
+        cpu->exit.address = gpa;
+        cpu->exit.size = size;
+        cpu->exit.write = write;
+        cpu->exit.data = *data;
+        cpu_leave(cpu, ENGINE_EXIT_MEMORY);
+        if (cpu->answer == ENGINE_RESTART) {
+            continue;
+        }
+        if (cpu->answer == ENGINE_ADVANCE && !write) {
+            *data = cpu->answer_data;
+        }
+        return;
+    }
+}
+
+/* -------------------------------------------------------------------------- the instruction */
+
+static uint64_t extended(uint64_t value, unsigned option)
+{
+    switch (option) {
+    case 2:
+        return (uint32_t)value;
+    case 6:
+        return (uint64_t)(int32_t)value;
+    default:
+        return value;
+    }
+}
+
+static uint64_t effective_address(uc_engine *uc, const struct decode_memory *op, uint64_t pc)
+{
+    uint64_t base = op->address == DECODE_PC_RELATIVE ? pc : register_x(uc, op->rn);
+
+    if (op->address == DECODE_BASE_REGISTER) {
+        uint64_t index = op->rm == 31 ? 0 : register_x(uc, op->rm);
+
+        return base + (extended(index, op->option) << op->shift);
+    }
+    return base + (uint64_t)op->immediate;
+}
+
+static uint64_t low_bytes(uint64_t value, unsigned bytes)
+{
+    return bytes < 8 ? value & ((UINT64_C(1) << bytes * 8) - 1) : value;
+}
+
+static uint64_t general(uc_engine *uc, unsigned n)
+{
+    return n == 31 ? 0 : register_x(uc, n);
+}
+
+/* What the element's register holds. */
+static uint64_t element_data(uc_engine *uc, const struct decode_memory *op, unsigned i)
+{
+    unsigned n = op->rt[i / op->per_register];
+    uint64_t halves[2] = {0, 0};
+
+    if (op->vector) {
+        register_v(uc, n, halves);
+        return low_bytes(halves[i % op->per_register], op->bytes);
+    }
+    if (op->joined) {
+        return low_bytes(general(uc, n), 4) | general(uc, op->rt[1]) << 32;
+    }
+    return low_bytes(general(uc, n), op->bytes);
+}
+
+/* The virtual address with the page offset of `gpa` that is nearest to `va`. */
+static uint64_t nearest(uint64_t va, uint64_t gpa)
+{
+    uint64_t here = (va & ~(uint64_t)(PAGE_BYTES - 1)) | (gpa & (PAGE_BYTES - 1));
+
+    if (here + PAGE_BYTES / 2 < va) {
+        return here + PAGE_BYTES;
+    }
+    return here > va + PAGE_BYTES / 2 ? here - PAGE_BYTES : here;
+}
+
+/* Where the guest CPU may look for the element: itself, or two of its size where it isn't aligned. */
+static uint64_t span_base(const struct element *element)
+{
+    return element->va & ~(uint64_t)(element->bytes - 1);
+}
+
+static unsigned span_bytes(const struct element *element)
+{
+    return element->va % element->bytes == 0 ? element->bytes : 2 * element->bytes;
+}
+
+/* Which of the span's bytes the part [va, va + size) is; 0: it isn't all in the span. */
+static uint16_t span_mask(const struct element *element, uint64_t va, unsigned size)
+{
+    uint64_t offset = va - span_base(element);
+
+    if (offset + size > span_bytes(element) || offset >= span_bytes(element)) {
+        return 0;
+    }
+    return (uint16_t)(((1U << size) - 1) << offset);
+}
+
+/* The element of the present instruction that this part belongs to and has not come for yet. */
+static struct element *element_of(struct operation *op, uint64_t gpa, unsigned size)
+{
+    for (unsigned i = 0; i < op->count; i++) {
+        struct element *element = &op->elements[i];
+        uint16_t mask = span_mask(element, nearest(element->va, gpa), size);
+
+        if (mask != 0 && (element->seen & mask) == 0 && !element->all_seen) {
+            return element;
+        }
+    }
+    return NULL;
+}
+
+/* The instructions at `pc` up to the end of its page; NULL: they can't be found. */
+static const uint32_t *code_at(struct engine_cpu *cpu, uint64_t pc)
+{
+    uint64_t gpa;
+
+    if (pc % 4 != 0 || !stage1_translate(cpu, pc, &gpa)) {
+        return NULL;
+    }
+    return window_bytes(cpu->engine, gpa, 4, false);
+}
+
+bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *write)
+{
+    const uint32_t *code = code_at(cpu, pc);
+    struct decode_memory memory;
+
+    if (code == NULL || !decode_memory(*code, &memory)) {
+        return false;
+    }
+    *va = effective_address(cpu->uc, &memory, pc);
+    *write = memory.store;
+    return true;
+}
+
+static void operation_set(struct engine_cpu *cpu, const struct decode_memory *memory, uint64_t pc)
+{
+    struct operation *op = &cpu->op;
+    uint64_t va = effective_address(cpu->uc, memory, pc);
+
+    memset(op, 0, sizeof(*op));
+    op->block = cpu->block_number;
+    op->pc = pc;
+    op->exact = true;
+    op->load = memory->load;
+    op->store = memory->store;
+    op->count = memory->count;
+    for (unsigned i = 0; i < op->count; i++) {
+        op->elements[i].va = va + i * memory->bytes;
+        op->elements[i].bytes = memory->bytes;
+        op->elements[i].data = element_data(cpu->uc, memory, i);
+    }
+}
+
+/* Find the instruction of the part, at `pc` or behind it, and make it the present one. */
+static struct element *operation_find(struct engine_cpu *cpu, uint64_t pc, uint64_t gpa, unsigned size,
+                                      bool write)
+{
+    const uint32_t *code = code_at(cpu, pc);
+    bool flat = !stage1_enabled(cpu);
+    struct decode_memory memory;
+
+    if (code == NULL) {
+        return NULL;
+    }
+    for (;; pc += 4, code++) {
+        if (decode_memory(*code, &memory) && (write ? memory.store : memory.load)) {
+            struct element *element;
+
+            operation_set(cpu, &memory, pc);
+            element = element_of(&cpu->op, gpa, size);
+            if (element != NULL && (!flat || nearest(element->va, gpa) == gpa)) {
+                return element;
+            }
+        }
+        if (decode_is_branch(*code) || (pc + 4) % PAGE_BYTES == 0) {
+            return NULL;
+        }
+    }
+}
+
+/* The element for a part; the present instruction's, or the next one's, or NULL. */
+static struct element *element_find(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write)
+{
+    struct operation *op = &cpu->op;
+    struct element *element = NULL;
+
+    if (op->block != cpu->block_number || !op->exact) {
+        return operation_find(cpu, cpu->block, gpa, size, write);
+    }
+    if (write ? op->store : op->load) {
+        element = element_of(op, gpa, size);
+    }
+    if (element == NULL) {
+        element = operation_find(cpu, op->pc + 4, gpa, size, write);
+    }
+    return element != NULL ? element : operation_find(cpu, cpu->block, gpa, size, write);
+}
+
+/* An instruction that isn't known: its parts are taken as they come. */
+static struct element *element_as_is(struct engine_cpu *cpu, uint64_t gpa, unsigned size, uint64_t data)
+{
+    struct operation *op = &cpu->op;
+
+    memset(op, 0, sizeof(*op));
+    op->block = cpu->block_number;
+    op->pc = cpu->block;
+    op->count = 1;
+    op->elements[0].va = gpa;
+    op->elements[0].bytes = size;
+    op->elements[0].data = data;
+    return &op->elements[0];
+}
+
+/* ------------------------------------------------------------------------------- the answer */
+
+/* The largest natural access at `va` that ends at `end` or before. */
+static unsigned natural_size(uint64_t va, uint64_t end)
+{
+    unsigned size = 8;
+
+    while (va % size != 0 || size > end - va) {
+        size /= 2;
+    }
+    return size;
+}
+
+static void answer_bytes(struct engine_cpu *cpu, struct element *element, unsigned first, unsigned size,
+                         uint64_t gpa, bool write)
+{
+    uint64_t data = low_bytes(element->data >> first * 8, size);
+    uint64_t mask = low_bytes(UINT64_MAX, size) << first * 8;
+
+    cpu->exit.fetch = false;
+    natural(cpu, gpa, size, write, &data);
+    element->data = (element->data & ~mask) | (data << first * 8 & mask);
+    element->done |= (uint8_t)(((1U << size) - 1) << first);
+}
+
+/* Answer what of the element lies in the page of `gpa`, once. */
+static void answer(struct engine_cpu *cpu, struct element *element, uint64_t gpa, bool write)
+{
+    uint64_t page = nearest(element->va, gpa) & ~(uint64_t)(PAGE_BYTES - 1);
+    uint64_t va = element->va > page ? element->va : page;
+    uint64_t end = element->va + element->bytes;
+
+    if (end > page + PAGE_BYTES) {
+        end = page + PAGE_BYTES;
+    }
+    while (va < end) {
+        unsigned size = natural_size(va, end);
+        unsigned first = (unsigned)(va - element->va);
+
+        if (!(element->done >> first & 1)) {
+            answer_bytes(cpu, element, first, size, (gpa & ~(uint64_t)(PAGE_BYTES - 1)) + va % PAGE_BYTES,
+                         write);
+        }
+        va += size;
+    }
+}
+
+/* The bytes of the part [va, va + size) that are the element's; 0 elsewhere. */
+static uint64_t part_of(const struct element *element, uint64_t va, unsigned size)
+{
+    int64_t shift = (int64_t)(va - element->va) * 8;
+    uint64_t data = low_bytes(element->data, element->bytes);
+
+    if (shift >= 64 || shift <= -64) {
+        return 0;
+    }
+    return low_bytes(shift >= 0 ? data >> shift : data << -shift, size);
+}
+
+/* ----------------------------------------------------------------------- the guest CPU's calls */
+
+/* The guest CPU translates before it runs, so what it reads at its own pc is an instruction. */
+static bool is_fetch(struct engine_cpu *cpu, uint64_t gpa, bool write)
+{
+    uint64_t pc;
+    uint64_t pc_gpa;
+
+    if (write) {
+        return false;
+    }
+    uc_reg_read(cpu->uc, UC_ARM64_REG_PC, &pc);
+    return (pc ^ gpa) % PAGE_BYTES == 0 && stage1_translate(cpu, pc, &pc_gpa) && pc_gpa == gpa;
+}
+
+static uint64_t fetch(struct engine_cpu *cpu, uint64_t gpa)
+{
+    uint64_t data = 0;
+
+    uc_reg_read(cpu->uc, UC_ARM64_REG_PC, &cpu->op.pc);
+    cpu->op.exact = false;
+    cpu->exit.fetch = true;
+    natural(cpu, gpa, 4, false, &data);
+    if (window_of_guest(cpu->engine, gpa) == NULL) { /* code outside windows: worth one at once */
+        cpu->outside = gpa;
+        cpu->outside_count = cpu->outside_limit;
+        atomic_store(&cpu->attention, 1);
+    }
+    return data;
+}
+
+static struct element *take_part(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write,
+                                 uint64_t data)
+{
+    struct element *element = element_find(cpu, gpa, size, write);
+
+    if (element == NULL) {
+        element = element_as_is(cpu, gpa, size, data);
+    }
+    element->seen |= span_mask(element, nearest(element->va, gpa), size);
+    return element;
+}
+
+uint64_t access_read(uc_engine *uc, uint64_t offset, unsigned size, void *cookie)
+{
+    struct gap *gap = cookie;
+    struct engine_cpu *cpu = gap->cpu;
+    uint64_t gpa = gap->base + offset;
+    struct element *element;
+
+    (void)uc;
+    if (is_fetch(cpu, gpa, false)) {
+        return fetch(cpu, gpa);
+    }
+    element = take_part(cpu, gpa, size, false, 0);
+    answer(cpu, element, gpa, false);
+    return part_of(element, nearest(element->va, gpa), size);
+}
+
+void access_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *cookie)
+{
+    struct gap *gap = cookie;
+    struct engine_cpu *cpu = gap->cpu;
+    uint64_t gpa = gap->base + offset;
+
+    (void)uc;
+    answer(cpu, take_part(cpu, gpa, size, true, low_bytes(value, size)), gpa, true);
+}
+
+/*
+ * In a window the host's instruction does the access: all of the element at once where it doesn't
+ * cross a page; where it does, loads as two aligned ones, stores byte by byte.
+ */
+static void mark_seen(struct element *element, uint64_t gpa, bool write)
+{
+    bool crosses = element->va % PAGE_BYTES + element->bytes > PAGE_BYTES;
+
+    if (!crosses) {
+        element->all_seen = true;
+    } else if (write) {
+        element->seen |= span_mask(element, nearest(element->va, gpa), 1);
+    } else {
+        uint64_t va = nearest(element->va, gpa) & ~(uint64_t)(element->bytes - 1);
+
+        element->seen |= span_mask(element, va, element->bytes);
+    }
+}
+
+/* The element's bytes that lie in the page of `gpa`, to where they belong in it. */
+static void place_answer(const struct element *element, uint64_t gpa, uint8_t *page)
+{
+    uint64_t start = nearest(element->va, gpa) & ~(uint64_t)(PAGE_BYTES - 1);
+
+    for (unsigned i = 0; i < element->bytes; i++) {
+        uint64_t offset = element->va + i - start;
+
+        if (offset < PAGE_BYTES) {
+            page[offset] = (uint8_t)(element->data >> i * 8);
+        }
+    }
+}
+
+/* An access that can't be taken apart, as one without a syndrome is on the real thing. */
+static _Noreturn void opaque(struct engine_cpu *cpu, uint64_t gpa, bool write)
+{
+    cpu->op.exact = false;
+    cpu->op.pc = cpu->block;
+    cpu->exit.address = gpa;
+    cpu->exit.write = write;
+    cpu_leave(cpu, ENGINE_EXIT_OPAQUE);
+    abort(); /* an abort is the only answer, and doesn't come back here */
+}
+
+bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, bool write, uint8_t *page)
+{
+    struct element *element;
+    const void *behind;
+
+    if (is_fetch(cpu, gpa, write)) {
+        (void)fetch(cpu, gpa);
+        return true;
+    }
+    element = element_find(cpu, gpa, 1, write);
+    if (element == NULL) {
+        opaque(cpu, gpa, write);
+    }
+    mark_seen(element, gpa, write);
+    answer(cpu, element, gpa, write);
+    behind = window_bytes(cpu->engine, gpa & ~(uint64_t)(PAGE_BYTES - 1), PAGE_BYTES, false);
+    if (behind != NULL) {
+        memcpy(page, behind, PAGE_BYTES);
+    } else {
+        memset(page, 0, PAGE_BYTES);
+    }
+    if (!write) {
+        place_answer(element, gpa, page);
+    }
+    return false;
+}

@@ -1,0 +1,478 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One guest CPU: a Unicorn instance on a fiber. Its regions are fixed when it is made: a window each,
+ * and everything between them as one catch-all for device accesses. For other windows, and where
+ * translated code must go, the instance is made anew with the old one's registers, which takes about
+ * as long as translating a few hundred instructions.
+ */
+#include "cpu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* QEMU's numbers of what an Arm CPU raises, as UC_HOOK_INTR gives them. */
+enum {
+    EXCEPTION_UNDEFINED = 1,
+    EXCEPTION_SVC = 2,
+    EXCEPTION_PREFETCH = 3,
+    EXCEPTION_DATA = 4,
+    EXCEPTION_BREAKPOINT = 7,
+    EXCEPTION_HVC = 11,
+    EXCEPTION_SMC = 13,
+};
+
+/* Exception classes and parts of a syndrome. */
+enum { CLASS_WFX = 0x01, CLASS_SVC = 0x15, CLASS_HVC = 0x16, CLASS_SMC = 0x17 };
+enum { CLASS_PREFETCH = 0x21, CLASS_DATA = 0x25, CLASS_BREAKPOINT = 0x3c };
+enum { FAULT_TRANSLATION = 0x07, FAULT_EXTERNAL = 0x10, FAULT_WRITE = 0x40 };
+
+static const uint32_t insn_wfi = 0xd503207f;
+static const uint64_t no_address = UINT64_MAX; /* where a run would end: no instruction stands there */
+static const unsigned outside_first = 64;
+
+static uint32_t syndrome(uint32_t class, uint32_t iss)
+{
+    return class << 26 | UINT32_C(1) << 25 | iss;
+}
+
+/* --------------------------------------------------------------------------- hooks */
+
+static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *cookie)
+{
+    struct engine_cpu *cpu = cookie;
+
+    (void)size;
+    cpu->block = address;
+    cpu->block_number++;
+    if (atomic_load_explicit(&cpu->attention, memory_order_relaxed) || --cpu->budget == 0) {
+        cpu->stopped = true;
+        uc_emu_stop(uc);
+    }
+}
+
+static void on_exception(uc_engine *uc, uint32_t number, void *cookie)
+{
+    struct engine_cpu *cpu = cookie;
+
+    cpu->exception = (int)number;
+    uc_emu_stop(uc);
+}
+
+/* With the guest's MMU on, Unicorn asks its region of the *virtual* address whether code may run. */
+static bool on_fetch_protection(uc_engine *uc, uc_mem_type type, uint64_t address, int size,
+                                int64_t value, void *cookie)
+{
+    (void)uc;
+    (void)type;
+    (void)address;
+    (void)size;
+    (void)value;
+    (void)cookie;
+    return true;
+}
+
+/* --------------------------------------------------------------------------- making one */
+
+static uc_err map_gap(struct engine_cpu *cpu, uc_engine *uc, struct gap *gap, uint64_t base,
+                      uint64_t end)
+{
+    if (base == end) {
+        return UC_ERR_OK;
+    }
+    gap->cpu = cpu;
+    gap->base = base;
+    return uc_mmio_map(uc, base, end - base, access_read, gap, access_write, gap);
+}
+
+static uc_err map_regions(struct engine_cpu *cpu, uc_engine *uc, struct gap *gaps)
+{
+    const uint64_t lower_end = UINT64_C(1) << 48;
+    const uint64_t upper = UINT64_C(0xffff) << 48;
+    uint64_t base = 0;
+    uc_err err = UC_ERR_OK;
+    unsigned i;
+
+    for (i = 0; i < cpu->engine->window_count && err == UC_ERR_OK; i++) {
+        const struct window *window = &cpu->engine->windows[i];
+
+        err = map_gap(cpu, uc, &gaps[i], base, window->base);
+        if (err == UC_ERR_OK) {
+            err = uc_mem_map_ptr(uc, window->base, window->size, UC_PROT_ALL, window->host);
+        }
+        base = window->base + window->size;
+    }
+    if (err == UC_ERR_OK) {
+        err = map_gap(cpu, uc, &gaps[i], base, lower_end);
+    }
+    /* Where virtual addresses are in the upper half; no guest-physical address is. The last page is
+     * left out, because its end isn't a number. */
+    return err == UC_ERR_OK ? map_gap(cpu, uc, &gaps[i + 1], upper, UINT64_MAX & ~UINT64_C(0xfff))
+                            : err;
+}
+
+static uc_err add_hooks(struct engine_cpu *cpu, uc_engine *uc)
+{
+    uc_hook hook;
+    uc_err err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, (void *)on_block, cpu, 1, 0);
+
+    if (err == UC_ERR_OK) {
+        err = uc_hook_add(uc, &hook, UC_HOOK_INTR, (void *)on_exception, cpu, 1, 0);
+    }
+    if (err == UC_ERR_OK) {
+        err = uc_hook_add(uc, &hook, UC_HOOK_MEM_FETCH_PROT, (void *)on_fetch_protection, cpu, 1, 0);
+    }
+    return err;
+}
+
+static uc_err copy_registers(uc_engine *from, uc_engine *to)
+{
+    uc_context *context;
+    uc_err err = uc_context_alloc(from, &context);
+
+    if (err != UC_ERR_OK) {
+        return err;
+    }
+    err = uc_context_save(from, context);
+    if (err == UC_ERR_OK) {
+        err = uc_context_restore(to, context);
+    }
+    uc_context_free(context);
+    return err;
+}
+
+/* A new instance in place of the old one, if there is one. 0, or -ENOMEM and nothing changed. */
+static int rebuild(struct engine_cpu *cpu)
+{
+    struct gap *gaps = calloc(cpu->engine->window_count + 2, sizeof(*gaps));
+    uc_engine *uc = NULL;
+    uc_err err = gaps == NULL ? UC_ERR_NOMEM : uc_open(UC_ARCH_ARM64, UC_MODE_ARM, &uc);
+
+    if (err == UC_ERR_OK) {
+        err = map_regions(cpu, uc, gaps);
+    }
+    if (err == UC_ERR_OK) {
+        err = add_hooks(cpu, uc);
+    }
+    if (err == UC_ERR_OK && cpu->uc != NULL) {
+        err = copy_registers(cpu->uc, uc);
+    } else if (err == UC_ERR_OK) {
+        registers_reset(uc);
+    }
+    if (err != UC_ERR_OK) {
+        if (uc != NULL) {
+            uc_close(uc);
+        }
+        free(gaps);
+        return -ENOMEM;
+    }
+    if (cpu->uc != NULL) {
+        uc_close(cpu->uc);
+        free(cpu->gaps);
+    }
+    cpu->uc = uc;
+    cpu->gaps = gaps;
+    cpu->generation = cpu->engine->generation;
+    cpu->forget_all = false;
+    cpu->stale_count = 0;
+    return 0;
+}
+
+/* --------------------------------------------------------------------------- leaving guest code */
+
+uint64_t cpu_pc(struct engine_cpu *cpu)
+{
+    uint64_t pc = cpu->op.pc;
+
+    if (!cpu->running) {
+        uc_reg_read(cpu->uc, UC_ARM64_REG_PC, &pc);
+    }
+    return pc;
+}
+
+void cpu_leave(struct engine_cpu *cpu, enum engine_exit_kind kind)
+{
+    cpu->exit.kind = kind;
+    cpu->exit.pc = cpu_pc(cpu);
+    fiber_leave(cpu->fiber);
+}
+
+static uint32_t insn_at(struct engine_cpu *cpu, uint64_t pc)
+{
+    uint64_t gpa;
+    uint32_t insn = 0;
+    const void *bytes = NULL;
+
+    if (pc % 4 == 0 && stage1_translate(cpu, pc, &gpa)) {
+        bytes = window_bytes(cpu->engine, gpa, sizeof(insn), false);
+    }
+    if (bytes != NULL) {
+        memcpy(&insn, bytes, sizeof(insn));
+    }
+    return insn;
+}
+
+static void set_pc(struct engine_cpu *cpu, uint64_t pc)
+{
+    uc_reg_write(cpu->uc, UC_ARM64_REG_PC, &pc);
+}
+
+/* SMC, HVC or WFI: the guest CPU is behind the instruction; the VMM moves it there itself. */
+static void leave_at_trap(struct engine_cpu *cpu, enum engine_exit_kind kind, uint32_t class)
+{
+    uint64_t pc = cpu_pc(cpu) - 4;
+    uint32_t insn = insn_at(cpu, pc);
+
+    set_pc(cpu, pc);
+    cpu->exit.hsr = syndrome(class, class == CLASS_WFX ? 0 : insn >> 5 & 0xffff);
+    cpu_leave(cpu, kind);
+}
+
+static void leave_broken(struct engine_cpu *cpu, const char *why)
+{
+    cpu->exit.why = why;
+    cpu->exit.address = cpu_pc(cpu);
+    cpu_leave(cpu, ENGINE_EXIT_BROKEN);
+}
+
+/* The guest's own exceptions go to the guest. */
+static void raise_in_guest(struct engine_cpu *cpu)
+{
+    uint64_t pc = cpu_pc(cpu);
+    uint64_t far = pc;
+    uint32_t esr = syndrome(0, 0);
+    bool has_far = false;
+
+    if (cpu->exception == EXCEPTION_SVC) {
+        esr = syndrome(CLASS_SVC, insn_at(cpu, pc - 4) >> 5 & 0xffff);
+    } else if (cpu->exception == EXCEPTION_BREAKPOINT) {
+        esr = syndrome(CLASS_BREAKPOINT, insn_at(cpu, pc) >> 5 & 0xffff);
+    } else if (cpu->exception == EXCEPTION_PREFETCH) {
+        has_far = true;
+        esr = syndrome(CLASS_PREFETCH, FAULT_TRANSLATION);
+    } else if (cpu->exception == EXCEPTION_DATA) {
+        bool write = false;
+
+        has_far = access_address(cpu, pc, &far, &write);
+        esr = syndrome(CLASS_DATA, FAULT_TRANSLATION | (write ? FAULT_WRITE : 0));
+    }
+    if (!registers_raise(cpu, esr, pc, has_far, far)) {
+        leave_broken(cpu, "an exception of the guest's, which has no vectors for it");
+    } else if (atomic_load(&cpu->attention) || --cpu->budget == 0) {
+        cpu_leave(cpu, ENGINE_EXIT_SLICE); /* vectors may themselves fault, without end */
+    }
+}
+
+/* uc_emu_start() came back: why? */
+static void leave_guest(struct engine_cpu *cpu, uc_err err)
+{
+    if (cpu->exception == EXCEPTION_SMC) {
+        leave_at_trap(cpu, ENGINE_EXIT_TRAP, CLASS_SMC);
+    } else if (cpu->exception == EXCEPTION_HVC) {
+        leave_at_trap(cpu, ENGINE_EXIT_TRAP, CLASS_HVC);
+    } else if (cpu->exception >= 0) {
+        raise_in_guest(cpu);
+    } else if (err != UC_ERR_OK) {
+        leave_broken(cpu, uc_strerror(err));
+    } else if (cpu->stopped) {
+        if (cpu->outside_count >= cpu->outside_limit) {
+            cpu->exit.address = cpu->outside;
+            cpu->outside_count = 0;
+            cpu->outside_limit *= 4;
+            cpu_leave(cpu, ENGINE_EXIT_OUTSIDE);
+        } else {
+            cpu_leave(cpu, ENGINE_EXIT_SLICE);
+        }
+    } else if (insn_at(cpu, cpu_pc(cpu) - 4) == insn_wfi) {
+        leave_at_trap(cpu, ENGINE_EXIT_WAIT, CLASS_WFX);
+    } else {
+        leave_broken(cpu, "the guest CPU stopped without a reason");
+    }
+}
+
+static void fiber_body(void *cookie)
+{
+    struct engine_cpu *cpu = cookie;
+
+    for (;;) {
+        uint64_t pc = cpu_pc(cpu);
+        uc_err err;
+
+        cpu->stopped = false;
+        cpu->exception = -1;
+        cpu->running = true;
+        err = uc_emu_start(cpu->uc, pc, no_address, 0, 0);
+        cpu->running = false;
+        leave_guest(cpu, err);
+    }
+}
+
+/* --------------------------------------------------------------------------- before entering it */
+
+void cpus_forget_code(struct engine *engine, uint64_t start, uint64_t end)
+{
+    for (struct engine_cpu *cpu = engine->cpus; cpu != NULL; cpu = cpu->next) {
+        if (cpu->stale_count == STALE_COUNT || end - start > UINT64_C(0x1000000)) {
+            cpu->forget_all = true;
+        } else {
+            cpu->stale[cpu->stale_count].base = start;
+            cpu->stale[cpu->stale_count].size = end - start;
+            cpu->stale_count++;
+        }
+        atomic_store(&cpu->attention, 1);
+    }
+}
+
+/* Translated code is found by virtual address: with the MMU on, which ones those are isn't known. */
+static int forget_code(struct engine_cpu *cpu)
+{
+    if (cpu->stale_count > 0 && stage1_enabled(cpu)) {
+        cpu->forget_all = true;
+    }
+    if (cpu->forget_all) {
+        return rebuild(cpu);
+    }
+    while (cpu->stale_count > 0) {
+        cpu->stale_count--;
+        uc_ctl_remove_cache(cpu->uc, cpu->stale[cpu->stale_count].base,
+                            cpu->stale[cpu->stale_count].base + cpu->stale[cpu->stale_count].size);
+    }
+    return 0;
+}
+
+/* Give up the instruction that waits: the registers as they are at it go into a new instance. */
+static int abandon(struct engine_cpu *cpu)
+{
+    uint64_t pc = cpu->op.pc;
+    int err = rebuild(cpu);
+
+    if (err) {
+        return err;
+    }
+    fiber_reset(cpu->fiber);
+    cpu->scratch_count = 0;
+    cpu->running = false;
+    set_pc(cpu, pc);
+    if (cpu->replaced) {
+        registers_apply(cpu->uc, &cpu->context);
+        cpu->replaced = false;
+    }
+    return 0;
+}
+
+static int abort_access(struct engine_cpu *cpu)
+{
+    uint64_t pc = cpu->op.pc;
+    uint32_t class = cpu->exit.fetch ? CLASS_PREFETCH : CLASS_DATA;
+    uint32_t esr = syndrome(class, FAULT_EXTERNAL | (cpu->exit.write ? FAULT_WRITE : 0));
+    uint64_t far = cpu->op.exact ? cpu->op.elements[0].va : cpu->exit.address;
+    int err = abandon(cpu);
+
+    if (err) {
+        return err;
+    }
+    return registers_raise(cpu, esr, pc, true, far) ? 0 : -EFAULT;
+}
+
+static int prepare(struct engine_cpu *cpu)
+{
+    if (cpu->running) {
+        if (cpu->replaced) {
+            return abandon(cpu);
+        }
+        return cpu->answer == ENGINE_ABORT || cpu->exit.kind == ENGINE_EXIT_OPAQUE ? abort_access(cpu)
+                                                                                   : 0;
+    }
+    return cpu->generation != cpu->engine->generation ? rebuild(cpu) : forget_code(cpu);
+}
+
+/* Things that prepare() puts off while an access waits: done at the next block. */
+static bool must_stop(const struct engine_cpu *cpu)
+{
+    return cpu->stale_count > 0 || cpu->forget_all || cpu->generation != cpu->engine->generation ||
+           cpu->outside_count >= cpu->outside_limit;
+}
+
+void engine_cpu_run(struct engine_cpu *cpu, unsigned blocks, struct engine_exit *exit)
+{
+    struct engine_cpu *before;
+    int err = prepare(cpu);
+
+    if (err) {
+        memset(exit, 0, sizeof(*exit));
+        exit->kind = ENGINE_EXIT_BROKEN;
+        exit->pc = cpu_pc(cpu);
+        exit->address = exit->pc;
+        exit->why = err == -EFAULT ? "an abort for the guest, which has no vectors for it" : "no memory";
+        return;
+    }
+    atomic_store(&cpu->attention, must_stop(cpu));
+    if (!atomic_exchange(&cpu->kicked, 0)) {
+        cpu->budget = blocks;
+        memset(&cpu->exit, 0, sizeof(cpu->exit));
+        before = signals_current(cpu);
+        fiber_enter(cpu->fiber);
+        signals_current(before);
+        *exit = cpu->exit;
+        if (exit->kind != ENGINE_EXIT_SLICE || !atomic_exchange(&cpu->kicked, 0)) {
+            return;
+        }
+    }
+    memset(exit, 0, sizeof(*exit));
+    exit->kind = ENGINE_EXIT_KICKED;
+    exit->pc = cpu_pc(cpu);
+}
+
+void engine_cpu_answer(struct engine_cpu *cpu, enum engine_answer answer, uint64_t data)
+{
+    cpu->answer = answer;
+    cpu->answer_data = data;
+}
+
+void engine_cpu_kick(struct engine_cpu *cpu)
+{
+    atomic_store(&cpu->kicked, 1);
+    atomic_store(&cpu->attention, 1);
+}
+
+/* --------------------------------------------------------------------------- beginning and end */
+
+int engine_cpu_create(struct engine *engine, struct engine_cpu **result)
+{
+    struct engine_cpu *cpu = calloc(1, sizeof(*cpu));
+    int err = cpu == NULL ? -ENOMEM : signals_install();
+
+    if (!err) {
+        cpu->engine = engine;
+        cpu->outside_limit = outside_first;
+        cpu->fiber = fiber_create(fiber_body, cpu);
+        err = cpu->fiber == NULL ? -ENOMEM : rebuild(cpu);
+    }
+    if (err) {
+        fiber_destroy(cpu != NULL ? cpu->fiber : NULL);
+        free(cpu);
+        return err;
+    }
+    cpu->next = engine->cpus;
+    engine->cpus = cpu;
+    *result = cpu;
+    return 0;
+}
+
+void engine_cpu_destroy(struct engine_cpu *cpu)
+{
+    struct engine_cpu **link;
+
+    if (cpu == NULL) {
+        return;
+    }
+    for (link = &cpu->engine->cpus; *link != cpu; link = &(*link)->next) {
+    }
+    *link = cpu->next;
+    uc_close(cpu->uc);
+    free(cpu->gaps);
+    fiber_destroy(cpu->fiber);
+    free(cpu);
+}

@@ -1,0 +1,153 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Accesses in a window that stage 2 doesn't allow, or whose frame isn't under the window yet, come as
+ * SIGSEGV. If there is a frame, it is put there and the host's instruction starts again. If there is
+ * none, the VMM is asked; then a page with the answer stands in the window for the one host
+ * instruction, which is single-stepped, and SIGTRAP takes the page away. What is not the guest's goes
+ * to whoever handled the signal before.
+ *
+ * The handlers run on the CPU's own stack, not on an alternate one: an access may wait there for its
+ * answer while another CPU's access comes.
+ */
+#define _GNU_SOURCE
+#include "cpu.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#ifndef __x86_64__
+#error "the guest CPU's windows need an x86-64 host: signals.c knows only its way to step an instruction"
+#endif
+
+enum { ERROR_WRITE = 2, TRAP_FLAG = 0x100 };
+
+static _Thread_local struct engine_cpu *current;
+
+static struct {
+    pthread_mutex_t lock;
+    bool installed;
+    struct sigaction segv;
+    struct sigaction trap;
+} previous = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct engine_cpu *signals_current(struct engine_cpu *cpu)
+{
+    struct engine_cpu *before = current;
+
+    current = cpu;
+    return before;
+}
+
+/* As if our handler weren't there. */
+static void hand_on(const struct sigaction *action, int signal, siginfo_t *info, void *context)
+{
+    if (action->sa_flags & SA_SIGINFO) {
+        action->sa_sigaction(signal, info, context);
+    } else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN) {
+        action->sa_handler(signal);
+    } else { /* the instruction runs again, and the default action hits it */
+        struct sigaction fallback = {.sa_handler = SIG_DFL};
+
+        sigaction(signal, &fallback, NULL);
+        if (info->si_code <= 0) {
+            raise(signal); /* it came from kill() */
+        }
+    }
+}
+
+static void scratch_place(struct engine_cpu *cpu, uint8_t *place, const uint8_t *page)
+{
+    if (mmap(place, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+             0) == MAP_FAILED ||
+        cpu->scratch_count == SCRATCH_COUNT) {
+        cpu->exit.why = "no mapping left for the answer to an access";
+        cpu_leave(cpu, ENGINE_EXIT_BROKEN);
+        return;
+    }
+    memcpy(place, page, PAGE_BYTES);
+    cpu->scratch[cpu->scratch_count++].place = place;
+}
+
+/* True: the access can go on. */
+static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *context)
+{
+    const struct window *window = window_of_host(cpu->engine, address);
+    bool write = context->uc_mcontext.gregs[REG_ERR] & ERROR_WRITE;
+    uint64_t gpa;
+    uint8_t page[PAGE_BYTES];
+
+    if (window == NULL) {
+        return false;
+    }
+    gpa = window->base + (uint64_t)(address - window->host);
+    while (!window_fill(cpu->engine, window, gpa, write)) {
+        if (!access_in_window(cpu, gpa, write, page)) {
+            scratch_place(cpu, (uint8_t *)((uintptr_t)address & ~(uintptr_t)(PAGE_BYTES - 1)), page);
+            context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+            break;
+        }
+        window = window_of_host(cpu->engine, address);
+    }
+    return true;
+}
+
+static void on_segv(int signal, siginfo_t *info, void *context)
+{
+    int saved = errno;
+
+    if (current == NULL || info->si_code <= 0 || !on_window(current, info->si_addr, context)) {
+        hand_on(&previous.segv, signal, info, context);
+    }
+    errno = saved;
+}
+
+static void on_trap(int signal, siginfo_t *info, void *context)
+{
+    struct engine_cpu *cpu = current;
+    ucontext_t *host = context;
+    int saved = errno;
+
+    if (cpu == NULL || cpu->scratch_count == 0) {
+        hand_on(&previous.trap, signal, info, context);
+        errno = saved;
+        return;
+    }
+    while (cpu->scratch_count > 0) {
+        uint8_t *place = cpu->scratch[--cpu->scratch_count].place;
+
+        (void)mmap(place, PAGE_BYTES, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    }
+    host->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+    errno = saved;
+}
+
+static int take(int signal, void (*handler)(int, siginfo_t *, void *), struct sigaction *before)
+{
+    struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+    sigemptyset(&action.sa_mask);
+    return sigaction(signal, &action, before) == 0 ? 0 : -errno;
+}
+
+int signals_install(void)
+{
+    int err = 0;
+
+    pthread_mutex_lock(&previous.lock);
+    if (!previous.installed) {
+        err = take(SIGSEGV, on_segv, &previous.segv);
+        if (!err) {
+            err = take(SIGTRAP, on_trap, &previous.trap);
+        }
+        previous.installed = !err;
+    }
+    pthread_mutex_unlock(&previous.lock);
+    return err;
+}
