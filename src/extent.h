@@ -1,0 +1,96 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Runs of frames: equal frames side by side, whose caps sit in consecutive slots. A backed range is a
+ * sorted list of them.
+ *
+ *      page      0              2                    514
+ *                |  4K | 4K     |  2M | 2M | 2M      ...
+ *      extent    {cptr 80, 2}   {cptr 82, 3}
+ *
+ * A page number counts smallest frames from the first page of the reservation. Pure but for the space
+ * that growing takes, which is a call of its own: the changes themselves can't fail.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sel4/sel4.h>
+
+#include "arch/arch.h"
+#include "room.h"
+
+struct gm_space;
+
+enum { GM_RIGHT_READ = 1, GM_RIGHT_WRITE = 2, GM_RIGHTS_ALL = 3 };
+
+/* Cap rights as GM_RIGHT_* bits: read-write, read-only or none. Write-only is none. */
+unsigned gm_rights_of(seL4_CapRights_t rights);
+
+/* And back. */
+seL4_CapRights_t gm_rights_to_cap(unsigned rights);
+
+struct gm_extent {
+    seL4_CPtr cptr;          /* cap of the first frame; the i-th is at cptr + i */
+    uint32_t page;           /* of the first frame */
+    uint32_t count : 24;     /* frames */
+    uint32_t size : 2;       /* index of the frame size */
+    uint32_t rights : 2;     /* the guest's */
+    uint32_t device : 1;     /* mapped as device memory */
+    uint32_t owned : 1;      /* cap and slot are the library's */
+    uint32_t fresh : 1;      /* made by the call that is under way: goes if it fails */
+};
+
+struct gm_extents {
+    struct gm_extent *at;
+    size_t count;
+    struct gm_room room;
+};
+
+/* Pages that a frame of this size covers. */
+static inline uint64_t gm_size_pages(unsigned size)
+{
+    return (uint64_t)1 << (gm_arch_frame_bits[size] - gm_arch_frame_bits[0]);
+}
+
+/* First page behind an extent; 64 bits, since a list may end at page 2^32. */
+static inline uint64_t gm_extent_end(const struct gm_extent *extent)
+{
+    return extent->page + extent->count * gm_size_pages(extent->size);
+}
+
+/* Index of the first extent that ends above `page`; the list's count if there is none. */
+size_t gm_extents_above(const struct gm_extents *list, uint64_t page);
+
+/* The extent that holds `page`, or NULL. */
+struct gm_extent *gm_extents_find(const struct gm_extents *list, uint64_t page);
+
+/* Whether no extent meets pages [from, to). */
+bool gm_extents_free(const struct gm_extents *list, uint64_t from, uint64_t to);
+
+/* Whether `page` is the edge of a frame, or in none. */
+bool gm_extents_edge(const struct gm_extents *list, uint64_t page);
+
+/* Make room for `more` extents, undone if the call under way fails. GUESTMEM_ENOMEM. */
+int gm_extents_reserve(struct gm_space *space, struct gm_extents *list, size_t more);
+
+/* Insert at its place, joined with equal neighbours. Takes room for one. */
+void gm_extents_insert(struct gm_extents *list, struct gm_extent extent);
+
+/*
+ * Remove the frames of pages [from, to), whose ends are edges. Takes room for one, if a single extent
+ * sticks out on both sides.
+ */
+void gm_extents_cut(struct gm_extents *list, uint64_t from, uint64_t to);
+
+/* Split so that `page`, an edge, starts an extent or is in none. Takes room for one. */
+void gm_extents_split(struct gm_extents *list, uint64_t page);
+
+/* Join all equal neighbours. */
+void gm_extents_join(struct gm_extents *list);
+
+/* Give the list's bytes back. */
+void gm_extents_drop(struct gm_space *space, struct gm_extents *list);

@@ -1,0 +1,104 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "failure.h"
+
+#include <stdio.h>
+#include <utils/util.h>
+
+const char *guestmem_strerror(int error)
+{
+    static const char *const text[] = {
+        [-GUESTMEM_OK] = "no error",
+        [-GUESTMEM_EINVAL] = "invalid argument",
+        [-GUESTMEM_ERANGE] = "range wraps or leaves the guest's address space",
+        [-GUESTMEM_ETAKEN] = "range is taken",
+        [-GUESTMEM_ESTALE] = "reservation is not one of this VM's",
+        [-GUESTMEM_EMAPPED] = "reservation is backed already",
+        [-GUESTMEM_EUNMAPPED] = "nothing suitable at this address",
+        [-GUESTMEM_EBUSY] = "a fault callback is under way",
+        [-GUESTMEM_ENOMEM] = "no memory for book-keeping",
+        [-GUESTMEM_ENOSLOT] = "no free cap slot",
+        [-GUESTMEM_ENOFRAME] = "no memory for a frame",
+        [-GUESTMEM_ENOTABLE] = "no memory for a page table",
+        [-GUESTMEM_EFRAME] = "unusable frame",
+        [-GUESTMEM_EGRAIN] = "a frame would be cut in two",
+        [-GUESTMEM_EVMM] = "the VMM's address space refused",
+        [-GUESTMEM_EKERNEL] = "the kernel refused",
+        [-GUESTMEM_ENOSUP] = "not supported here",
+    };
+    size_t index = (size_t)-(int64_t)error;
+
+    return error <= 0 && index < sizeof(text) / sizeof(text[0]) ? text[index] : "unknown error";
+}
+
+int gm_fail(struct gm_space *space, int error, const char *step, int cause)
+{
+    space->failure = (struct guestmem_failure){.error = error, .step = step, .cause = cause};
+    return error;
+}
+
+int gm_fail_taken(struct gm_space *space, const char *step, uintptr_t base, size_t size)
+{
+    gm_fail(space, GUESTMEM_ETAKEN, step, 0);
+    space->failure.other_base = base;
+    space->failure.other_size = size;
+    return GUESTMEM_ETAKEN;
+}
+
+int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size)
+{
+    if (error == GUESTMEM_OK) {
+        gm_room_settle(space);
+    } else {
+        gm_room_revert(space);
+        space->failure.operation = operation;
+        space->failure.base = base;
+        space->failure.size = size;
+    }
+    return error;
+}
+
+int guestmem_failure_text(const struct guestmem_failure *failure, char *text, size_t size)
+{
+    char other[64] = "";
+    char cause[32] = "";
+
+    if (failure == NULL || failure->error == GUESTMEM_OK) {
+        return snprintf(text, size, "%s", guestmem_strerror(GUESTMEM_OK));
+    }
+    if (failure->error == GUESTMEM_ETAKEN) {
+        snprintf(other, sizeof(other), " by [0x%zx, +0x%zx)", (size_t)failure->other_base,
+                 failure->other_size);
+    }
+    if (failure->cause != 0) {
+        snprintf(cause, sizeof(cause), ", error %d", failure->cause);
+    }
+    return snprintf(text, size, "%s [0x%zx, +0x%zx): %s: %s%s%s", failure->operation, (size_t)failure->base,
+                    failure->size, failure->step, guestmem_strerror(failure->error), other, cause);
+}
+
+int gm_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size)
+{
+    char line[256];
+
+    if (space == NULL) {
+        ZF_LOGE("%s [0x%zx, +0x%zx): no VM, or one whose memory isn't initialised", operation, (size_t)base,
+                size);
+        return -1;
+    }
+    if (gm_end(space, error, operation, base, size) == GUESTMEM_OK) {
+        return 0;
+    }
+    guestmem_failure_text(&space->failure, line, sizeof(line));
+    ZF_LOGE("%s", line);
+    return -1;
+}
+
+const struct guestmem_failure *guestmem_last_failure(vm_t *vm)
+{
+    struct gm_space *space = gm_space_of(vm);
+
+    return space == NULL ? NULL : &space->failure;
+}

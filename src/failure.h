@@ -1,0 +1,28 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Noting what failed: the place where something fails says the step, the public function says its name
+ * and its range, and the compatible functions log the line.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "space.h"
+
+/* Note that `step` failed. Returns `error`. */
+int gm_fail(struct gm_space *space, int error, const char *step, int cause);
+
+/* Note that [base, base + size) is in the way. Returns GUESTMEM_ETAKEN. */
+int gm_fail_taken(struct gm_space *space, const char *step, uintptr_t base, size_t size);
+
+/*
+ * The end of a public call: settles or reverts the arrays that grew, and after a failure notes the
+ * call's name and range. Returns `error`.
+ */
+int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size);
+
+/* The same for a compatible function: logs one line, and returns 0 or -1. `space` may be NULL. */
+int gm_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size);

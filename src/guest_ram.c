@@ -1,0 +1,280 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * sel4vm/guest_ram.h: registering, allocating and touching RAM.
+ */
+#include <sel4vm/guest_ram.h>
+
+#include <string.h>
+#include <utils/util.h>
+
+#include "backing.h"
+#include "failure.h"
+#include "ram_regions.h"
+#include "reservation.h"
+#include "span.h"
+
+static memory_fault_result_t ram_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t fault_addr, size_t fault_length,
+                                       void *cookie)
+{
+    (void)vm;
+    (void)vcpu;
+    (void)cookie;
+    ZF_LOGE("guest access to RAM at [0x%zx, +0x%zx) that its rights or a discard forbid",
+            (size_t)fault_addr, fault_length);
+    return FAULT_ERROR;
+}
+
+/* Anonymous RAM starts where the largest frames that it can be made of are aligned, if there is room. */
+static int reserve_aligned(struct gm_space *space, struct gm_claim *claim, vm_memory_reservation_t **res)
+{
+    unsigned size = space->policy.largest;
+    int error;
+
+    do {
+        size_t align = (size_t)1 << gm_arch_frame_bits[size];
+
+        error = size > 0 && claim->size < align ? GUESTMEM_EUNMAPPED
+                                                : gm_reservation_new_anonymous(space, claim, align, res);
+    } while (error == GUESTMEM_EUNMAPPED && size-- > 0);
+    return error;
+}
+
+/* Reserve what `claim` says, back it, note it as RAM; all or nothing. */
+static int register_ram(struct gm_space *space, struct gm_claim *claim, const struct gm_source *source)
+{
+    vm_memory_reservation_t *res;
+    int error = gm_ram_make_room(space);
+
+    if (error == GUESTMEM_OK) {
+        error = claim->anonymous ? reserve_aligned(space, claim, &res) : gm_reservation_new(space, claim, &res);
+    }
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    error = source->kind == GM_SOURCE_ITERATOR ? gm_backing_make(space, res, source, true)
+                                               : gm_backing_make_by_policy(space, res, source);
+    if (error != GUESTMEM_OK) {
+        struct guestmem_failure failure = space->failure;
+
+        gm_reservation_drop(space, res);
+        space->failure = failure;
+        return error;
+    }
+    gm_ram_add(space, claim->base, claim->size);
+    return GUESTMEM_OK;
+}
+
+uintptr_t vm_ram_register(vm_t *vm, size_t bytes)
+{
+    struct gm_space *space = gm_space_of(vm);
+    struct gm_claim claim = {0, bytes, ram_fault, NULL, GM_RESERVATION_RAM, 1};
+    struct gm_source source = {.kind = GM_SOURCE_ANY, .is_ram = 1};
+    int error = space == NULL ? GUESTMEM_EINVAL : register_ram(space, &claim, &source);
+
+    return gm_end_logged(space, error, "vm_ram_register", 0, bytes) == 0 ? claim.base : 0;
+}
+
+int vm_ram_register_at(vm_t *vm, uintptr_t start, size_t bytes, bool untyped)
+{
+    struct gm_space *space = gm_space_of(vm);
+    struct gm_claim claim = {start, bytes, ram_fault, NULL, GM_RESERVATION_RAM, 0};
+    struct gm_source source = {.kind = untyped ? GM_SOURCE_ADDRESS : GM_SOURCE_ANY, .is_ram = 1};
+    int error = space == NULL ? GUESTMEM_EINVAL : register_ram(space, &claim, &source);
+
+    return gm_end_logged(space, error, "vm_ram_register_at", start, bytes);
+}
+
+int vm_ram_register_at_custom_iterator(vm_t *vm, uintptr_t start, size_t bytes,
+                                       memory_map_iterator_fn map_iterator, void *cookie)
+{
+    struct gm_space *space = gm_space_of(vm);
+    struct gm_claim claim = {start, bytes, ram_fault, NULL, GM_RESERVATION_RAM, 0};
+    struct gm_source source = {.kind = GM_SOURCE_ITERATOR, .is_ram = 1, .iterator = map_iterator,
+                               .cookie = cookie};
+    int error = GUESTMEM_EINVAL;
+
+    if (space != NULL) {
+        error = map_iterator == NULL ? gm_fail(space, GUESTMEM_EINVAL, "there is no iterator", 0)
+                                     : register_ram(space, &claim, &source);
+    }
+    return gm_end_logged(space, error, "vm_ram_register_at_custom_iterator", start, bytes);
+}
+
+int guestmem_ram_mark(vm_t *vm, uintptr_t start, size_t bytes, bool allocated)
+{
+    struct gm_space *space = gm_space_of(vm);
+    int error;
+
+    if (space == NULL) {
+        return GUESTMEM_EINVAL;
+    }
+    error = gm_range_check(space, start, bytes);
+    if (error == GUESTMEM_OK && !gm_ram_covers_kind(space, start, bytes, !allocated)) {
+        error = gm_fail(space, GUESTMEM_EUNMAPPED,
+                        allocated ? "find free RAM there" : "find allocated RAM there", 0);
+    }
+    if (error == GUESTMEM_OK) {
+        error = gm_ram_make_room(space);
+    }
+    if (error == GUESTMEM_OK) {
+        gm_ram_mark(space, start, bytes, allocated);
+    }
+    return gm_end(space, error, "guestmem_ram_mark", start, bytes);
+}
+
+void vm_ram_mark_allocated(vm_t *vm, uintptr_t start, size_t bytes)
+{
+    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, true), "vm_ram_mark_allocated", start,
+                  bytes);
+}
+
+void vm_ram_free(vm_t *vm, uintptr_t start, size_t bytes)
+{
+    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, false), "vm_ram_free", start, bytes);
+}
+
+uintptr_t vm_ram_allocate(vm_t *vm, size_t bytes)
+{
+    struct gm_space *space = gm_space_of(vm);
+    int error = space == NULL ? GUESTMEM_EINVAL : gm_range_check(space, 0, bytes);
+
+    for (size_t i = 0; error == GUESTMEM_OK && i < space->ram_count; i++) {
+        const struct vm_ram_region *region = &vm->mem.ram_regions[i];
+        uintptr_t start = region->start;
+
+        if (!region->allocated && region->size >= bytes) {
+            error = guestmem_ram_mark(vm, start, bytes, true);
+            return gm_end_logged(space, error, "vm_ram_allocate", start, bytes) == 0 ? start : 0;
+        }
+    }
+    if (error == GUESTMEM_OK) {
+        error = gm_fail(space, GUESTMEM_EUNMAPPED, "find free RAM", 0);
+    }
+    gm_end_logged(space, error, "vm_ram_allocate", 0, bytes);
+    return 0;
+}
+
+int vm_ram_find_largest_free_region(vm_t *vm, uintptr_t *addr, size_t *size)
+{
+    struct gm_space *space = gm_space_of(vm);
+    const struct vm_ram_region *largest = NULL;
+    int error = GUESTMEM_OK;
+
+    for (size_t i = 0; space != NULL && i < space->ram_count; i++) {
+        const struct vm_ram_region *region = &vm->mem.ram_regions[i];
+
+        if (!region->allocated && (largest == NULL || region->size > largest->size)) {
+            largest = region;
+        }
+    }
+    if (largest != NULL && addr != NULL && size != NULL) {
+        *addr = largest->start;
+        *size = largest->size;
+    } else if (space != NULL) {
+        error = largest == NULL ? gm_fail(space, GUESTMEM_EUNMAPPED, "find free RAM", 0)
+                                : gm_fail(space, GUESTMEM_EINVAL, "there is no place for the answer", 0);
+    }
+    return gm_end_logged(space, error, "vm_ram_find_largest_free_region", 0, 0);
+}
+
+/* One touch under way. */
+struct touch {
+    vm_t *vm;
+    uintptr_t start;
+    uintptr_t last;
+    ram_touch_callback_fn callback;
+    void *cookie;
+};
+
+/* Where the VMM sees `at`, and the last address up to which that view goes on. NULL: nowhere. */
+static char *find_view(struct gm_space *space, uintptr_t at, uintptr_t *last)
+{
+    vm_memory_reservation_t *res = gm_reservation_find(space, at);
+    const struct gm_extent *alias;
+    uintptr_t base;
+
+    if (res == NULL || res->backing == NULL) {
+        return NULL;
+    }
+    base = gm_page_base(res);
+    alias = gm_extents_find(&res->backing->alias, (at - base) >> gm_arch_frame_bits[0]);
+    if (alias == NULL) {
+        return NULL;
+    }
+    *last = base + (gm_extent_end(alias) << gm_arch_frame_bits[0]) - 1;
+    *last = *last < gm_last(res) ? *last : gm_last(res);
+    return (char *)(res->backing->alias_base + (at - base));
+}
+
+/* The views are there. A callback may take one away: then it is looked up again. */
+static int touch_all(struct gm_space *space, const struct touch *touch)
+{
+    const uintptr_t mask = ((uintptr_t)1 << seL4_PageBits) - 1;
+    uintptr_t at = touch->start;
+    uintptr_t view_last = 0;
+    uint64_t removals = 0;
+    char *view = NULL;
+
+    for (;;) {
+        uintptr_t last = (at | mask) < touch->last ? at | mask : touch->last;
+        int result;
+
+        if (view == NULL || at > view_last || removals != space->removals) {
+            view = find_view(space, at, &view_last);
+            removals = space->removals;
+        }
+        if (view == NULL) {
+            gm_fail(space, GUESTMEM_EUNMAPPED, "go on after the callback freed the RAM", 0);
+            return gm_end_logged(space, GUESTMEM_EUNMAPPED, "vm_ram_touch", touch->start,
+                                 touch->last - touch->start + 1);
+        }
+        result = touch->callback(touch->vm, at, view, last - at + 1, at - touch->start, touch->cookie);
+        if (result != 0 || last == touch->last) {
+            return result;
+        }
+        view += last + 1 - at;
+        at = last + 1;
+    }
+}
+
+int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback, void *cookie)
+{
+    static const char operation[] = "vm_ram_touch";
+    struct gm_space *space = gm_space_of(vm);
+    struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
+    int error = space == NULL ? GUESTMEM_EINVAL : gm_range_check(space, addr, size);
+
+    if (error == GUESTMEM_OK && touch_callback == NULL) {
+        error = gm_fail(space, GUESTMEM_EINVAL, "there is no callback", 0);
+    }
+    if (error == GUESTMEM_OK && !gm_ram_covers(space, addr, size)) {
+        error = gm_fail(space, GUESTMEM_EUNMAPPED, "find RAM at every address", 0);
+    }
+    if (error == GUESTMEM_OK) {
+        error = gm_span_populate(space, addr, touch.last, true);
+    }
+    if (gm_end_logged(space, error, operation, addr, size) != 0) {
+        return -1;
+    }
+    return touch_all(space, &touch);
+}
+
+int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size, size_t offset,
+                               void *buf)
+{
+    (void)vm;
+    (void)guest_addr;
+    memcpy((char *)buf + offset, vaddr, size);
+    return 0;
+}
+
+int vm_guest_ram_write_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size, size_t offset,
+                                void *buf)
+{
+    (void)vm;
+    (void)guest_addr;
+    memcpy(vaddr, (const char *)buf + offset, size);
+    return 0;
+}

@@ -1,0 +1,409 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Pages of the guest's vspace_t. They live in vspace reservations only: what the vm_* calls backed
+ * can't be unmapped or replaced through the vspace.
+ */
+#include "guest_vspace.h"
+
+#include <vspace/page.h>
+
+#include "backing.h"
+#include "failure.h"
+#include "frames_sources.h"
+#include "holding.h"
+#include "memory_kind.h"
+#include "reservation.h"
+
+/* One request for pages. */
+struct request {
+    uintptr_t base;
+    size_t count;
+    unsigned size; /* index of the frame size */
+    unsigned rights;
+    seL4_CPtr *caps;     /* the caller's; NULL: new ones */
+    uintptr_t *cookies;  /* of their untypeds; may be NULL */
+    bool can_use_device;
+};
+
+static int check_size(struct gm_space *space, size_t size_bits, unsigned *size)
+{
+    for (*size = 0; *size < GM_ARCH_SIZE_COUNT; (*size)++) {
+        if (gm_arch_frame_bits[*size] == size_bits) {
+            return GUESTMEM_OK;
+        }
+    }
+    return gm_fail(space, GUESTMEM_EINVAL, "there are no frames of that size", 0);
+}
+
+/* Check that the request is aligned, inside the reservation, and that nothing is there yet. */
+static int check_request(struct gm_space *space, vm_memory_reservation_t *res, const struct request *request,
+                         uint64_t *page)
+{
+    unsigned bits = gm_arch_frame_bits[request->size];
+    uintptr_t offset;
+    int error = gm_reservation_check(space, res);
+
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    if (res->kind != GM_RESERVATION_VSPACE) {
+        return gm_fail(space, GUESTMEM_ESTALE, "use a range that was not reserved through the vspace", 0);
+    }
+    if (request->count == 0 || (request->base & (((uintptr_t)1 << bits) - 1)) != 0) {
+        return gm_fail(space, GUESTMEM_EINVAL, "the pages are none, or not aligned", 0);
+    }
+    offset = request->base - res->base;
+    if (request->base < res->base || offset >= res->size || request->count > (res->size - offset) >> bits) {
+        return gm_fail(space, GUESTMEM_ERANGE, "the pages leave the reservation", 0);
+    }
+    *page = offset >> gm_arch_frame_bits[0];
+    if (!gm_extents_free(&res->backing->memory.frames, *page,
+                         *page + request->count * gm_size_pages(request->size))) {
+        return gm_fail_taken(space, "map pages where some are mapped", res->base, res->size);
+    }
+    return GUESTMEM_OK;
+}
+
+/* Note the caller's frame, and the cookie of its memory if it came with one. */
+static int take_given(struct gm_space *space, const struct request *request, size_t i, uint64_t page,
+                      struct gm_memory *load)
+{
+    uintptr_t cookie = request->cookies == NULL ? 0 : request->cookies[i];
+    struct gm_extent extent = {.cptr = request->caps[i], .page = (uint32_t)page, .count = 1,
+                               .size = request->size & 3u};
+
+    if (request->caps[i] == seL4_CapNull) {
+        return gm_fail(space, GUESTMEM_EFRAME, "the caller gave no frame", 0);
+    }
+    if (gm_extents_reserve(space, &load->frames, 1) ||
+        (cookie != 0 && gm_holdings_reserve(space, &load->singles, 1))) {
+        return gm_fail(space, GUESTMEM_ENOMEM, "note the frames", 0);
+    }
+    gm_extents_insert(&load->frames, extent);
+    if (cookie != 0) {
+        gm_holdings_insert(&load->singles,
+                           (struct gm_holding){.cptr = extent.cptr, .ut = cookie, .page = extent.page, .live = 1,
+                                               .bits = (uint8_t)gm_arch_frame_bits[request->size],
+                                               .size = (uint8_t)request->size, .kind = GM_HOLDING_COOKIE});
+    }
+    return GUESTMEM_OK;
+}
+
+/* Take a new frame, and tell whoever listens. */
+static int take_new(struct gm_space *space, vm_memory_reservation_t *res, const struct request *request,
+                    uint64_t page, struct gm_memory *load)
+{
+    struct gm_source source = {.kind = request->can_use_device ? GM_SOURCE_ANY : GM_SOURCE_RAM};
+    const struct gm_holding *holding;
+    int error = gm_memory_take_exactly(space, res, &source, page, request->size, load);
+
+    if (error == GUESTMEM_OK) {
+        holding = gm_holdings_at(&load->singles, page);
+        vspace_maybe_call_allocated_object(
+            space->own, (vka_object_t){.cptr = holding->cptr, .ut = holding->ut,
+                                       .type = gm_arch_frame_type(holding->size), .size_bits = holding->bits});
+    }
+    return error;
+}
+
+/* All pages of a request; all or nothing. */
+static int map_request(struct gm_space *space, vm_memory_reservation_t *res, const struct request *request)
+{
+    static const struct gm_source none = {.kind = GM_SOURCE_NONE};
+    struct gm_memory load = {0};
+    uint64_t page = 0;
+    int error = check_request(space, res, request, &page);
+
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    for (size_t i = 0; error == GUESTMEM_OK && i < request->count; i++) {
+        uint64_t at = page + i * gm_size_pages(request->size);
+
+        error = request->caps == NULL ? take_new(space, res, request, at, &load)
+                                      : take_given(space, request, i, at, &load);
+    }
+    for (size_t i = 0; i < load.frames.count; i++) {
+        load.frames.at[i].rights = request->rights & GM_RIGHTS_ALL;
+        load.frames.at[i].device = res->policy.memory_type == GUESTMEM_MEMORY_DEVICE;
+    }
+    if (error == GUESTMEM_OK) {
+        error = gm_backing_add(space, res, &load);
+    }
+    if (error != GUESTMEM_OK) {
+        gm_frames_give(space, &none, &load);
+    }
+    return error;
+}
+
+/* A request at an address of the caller's. */
+static int map_at(vspace_t *vspace, struct request *request, size_t size_bits, reservation_t reservation,
+                  const seL4_CapRights_t *rights, const char *operation)
+{
+    struct gm_space *space = gm_vspace_space(vspace);
+    vm_memory_reservation_t *res = reservation.res;
+    int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &request->size);
+
+    if (error == GUESTMEM_OK) {
+        error = gm_reservation_check(space, res);
+    }
+    if (error == GUESTMEM_OK) {
+        request->rights = rights == NULL ? res->vspace_rights : gm_rights_of(*rights);
+        error = map_request(space, res, request);
+    }
+    return gm_end_logged(space, error, operation, request->base, request->count << (size_bits & 63));
+}
+
+int gm_vspace_new_pages_at(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits,
+                           reservation_t reservation, bool can_use_dev)
+{
+    struct request request = {.base = (uintptr_t)vaddr, .count = num_pages, .can_use_device = can_use_dev};
+
+    return map_at(vspace, &request, size_bits, reservation, NULL, "vspace_new_pages_at_vaddr");
+}
+
+int gm_vspace_map_pages_at(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], void *vaddr,
+                           size_t num_pages, size_t size_bits, reservation_t reservation)
+{
+    struct request request = {.base = (uintptr_t)vaddr, .count = caps == NULL ? 0 : num_pages, .caps = caps,
+                              .cookies = cookies};
+
+    return map_at(vspace, &request, size_bits, reservation, NULL, "vspace_map_pages_at_vaddr");
+}
+
+int gm_vspace_map_pages_at_deferred(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], void *vaddr,
+                                    size_t num_pages, size_t size_bits, seL4_CapRights_t rights,
+                                    reservation_t reservation)
+{
+    struct request request = {.base = (uintptr_t)vaddr, .count = caps == NULL ? 0 : num_pages, .caps = caps,
+                              .cookies = cookies};
+
+    return map_at(vspace, &request, size_bits, reservation, &rights,
+                  "vspace_deferred_rights_map_pages_at_vaddr");
+}
+
+/* A request at an address of ours: the claim goes with the last page. */
+static void *map_anywhere(vspace_t *vspace, struct request *request, size_t size_bits, int cacheable,
+                          const char *operation)
+{
+    struct gm_space *space = gm_vspace_space(vspace);
+    size_t bytes = request->count << (size_bits & 63);
+    vm_memory_reservation_t *res;
+    int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &request->size);
+
+    if (error == GUESTMEM_OK && bytes >> size_bits != request->count) {
+        error = gm_fail(space, GUESTMEM_ERANGE, "count the bytes of the pages", 0);
+    }
+    if (error == GUESTMEM_OK) {
+        error = gm_vspace_find_free(space, bytes, size_bits, &request->base);
+    }
+    if (error == GUESTMEM_OK) {
+        error = gm_vspace_claim(space, request->base, bytes, request->rights, cacheable, &res);
+    }
+    if (error == GUESTMEM_OK) {
+        res->vspace_automatic = 1;
+        error = map_request(space, res, request);
+        if (error != GUESTMEM_OK) {
+            struct guestmem_failure failure = space->failure;
+
+            gm_reservation_drop(space, res);
+            space->failure = failure;
+        }
+    }
+    return gm_end_logged(space, error, operation, request->base, bytes) == 0 ? (void *)request->base : NULL;
+}
+
+void *gm_vspace_new_pages(vspace_t *vspace, seL4_CapRights_t rights, size_t num_pages, size_t size_bits)
+{
+    struct request request = {.count = num_pages, .rights = gm_rights_of(rights)};
+
+    return map_anywhere(vspace, &request, size_bits, 1, "vspace_new_pages");
+}
+
+void *gm_vspace_map_pages(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], seL4_CapRights_t rights,
+                          size_t num_pages, size_t size_bits, int cacheable)
+{
+    struct request request = {.count = caps == NULL ? 0 : num_pages, .rights = gm_rights_of(rights),
+                              .caps = caps, .cookies = cookies};
+
+    return map_anywhere(vspace, &request, size_bits, cacheable, "vspace_map_pages");
+}
+
+/* Delete a frame that the caller brought, free its slot, and its memory if a cookie came with it. */
+static void free_given(vka_t *vka, const struct gm_holding *holding, seL4_CPtr frame)
+{
+    cspacepath_t path;
+
+    vka_cspace_make_path(vka, frame, &path);
+    vka_cnode_delete(&path);
+    vka_cspace_free_path(vka, path);
+    if (holding != NULL && holding->kind == GM_HOLDING_COOKIE) {
+        vka_utspace_free(vka, gm_arch_frame_type(holding->size), holding->bits, holding->ut);
+    }
+}
+
+/* What is held for a frame that leaves by itself is forgotten: its memory is the caller's now. */
+static void forget_single(struct gm_space *space, struct gm_memory *memory, uint64_t page, bool owned)
+{
+    struct gm_holding *holding = gm_holdings_at(&memory->singles, page);
+
+    if (holding != NULL) {
+        gm_holdings_remove(&memory->singles, holding);
+    }
+    if (owned) {
+        space->stats.slots--;
+        space->stats.untypeds--;
+    }
+}
+
+/*
+ * Unmap one frame. With a vka it is freed; with none its cap, slot and memory are the caller's from now
+ * on, who had the cap from vspace_get_cap().
+ */
+static void unmap_frame(struct gm_space *space, vm_memory_reservation_t *res, uint64_t page, vka_t *vka)
+{
+    struct gm_memory *memory = &res->backing->memory;
+    const struct gm_extent *extent = gm_extents_find(&memory->frames, page);
+    uint64_t behind = page + gm_size_pages(extent->size);
+    seL4_CPtr frame = extent->cptr + (page - extent->page) / gm_size_pages(extent->size);
+    bool owned = extent->owned;
+
+    if (owned && vka != NULL) {
+        gm_backing_remove(space, res, page, behind);
+        return;
+    }
+    gm_arch_frame_unmap(frame);
+    if (!owned && vka != NULL) {
+        free_given(vka, gm_holdings_at(&memory->singles, page), frame);
+    }
+    forget_single(space, memory, page, owned);
+    gm_backing_forget(space, res, page, behind);
+}
+
+/* Check that exactly these pages are mapped there through the vspace. */
+static int check_mapped(struct gm_space *space, uintptr_t base, size_t count, unsigned size)
+{
+    uintptr_t step = (uintptr_t)1 << gm_arch_frame_bits[size];
+    int error = gm_range_check(space, base, count * step);
+
+    for (size_t i = 0; error == GUESTMEM_OK && i < count; i++) {
+        vm_memory_reservation_t *res;
+        uint64_t page;
+        const struct gm_extent *extent = gm_vspace_frame_at(space, base + i * step, &res, &page);
+
+        if (extent == NULL || extent->size != size || res->kind != GM_RESERVATION_VSPACE ||
+            gm_page_base(res) + (page << gm_arch_frame_bits[0]) != base + i * step) {
+            return gm_fail(space, GUESTMEM_EUNMAPPED, "find pages of that size mapped by vspace calls", 0);
+        }
+        if (gm_extents_reserve(space, &res->backing->memory.frames, 1)) {
+            return gm_fail(space, GUESTMEM_ENOMEM, "note what is left", 0);
+        }
+    }
+    return error;
+}
+
+void gm_vspace_unmap_pages(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits, vka_t *vka)
+{
+    struct gm_space *space = gm_vspace_space(vspace);
+    uintptr_t base = (uintptr_t)vaddr;
+    unsigned size = 0;
+    int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &size);
+
+    if (error == GUESTMEM_OK && num_pages > space->last >> size_bits) {
+        error = gm_fail(space, GUESTMEM_ERANGE, "check the range", 0);
+    }
+    if (error == GUESTMEM_OK) {
+        error = check_mapped(space, base, num_pages, size);
+        vka = vka == VSPACE_FREE ? space->vka : vka;
+    }
+    for (size_t i = 0; error == GUESTMEM_OK && i < num_pages; i++) {
+        vm_memory_reservation_t *res;
+        uint64_t page;
+
+        gm_vspace_frame_at(space, base + (i << size_bits), &res, &page);
+        unmap_frame(space, res, page, vka);
+        if (res->vspace_automatic && res->backing->memory.frames.count == 0) {
+            gm_reservation_drop(space, res);
+        }
+    }
+    gm_end_logged(space, error, "vspace_unmap_pages", base, num_pages << (size_bits & 63));
+}
+
+void gm_vspace_free_given(struct gm_space *space, vm_memory_reservation_t *res, vka_t *vka)
+{
+    struct gm_memory *memory;
+
+    if (vka == VSPACE_PRESERVE || res->kind != GM_RESERVATION_VSPACE) {
+        return;
+    }
+    vka = vka == VSPACE_FREE ? space->vka : vka;
+    memory = &res->backing->memory;
+    for (size_t i = 0; i < memory->frames.count; i++) {
+        const struct gm_extent *extent = &memory->frames.at[i];
+
+        for (uint32_t f = 0; !extent->owned && f < extent->count; f++) {
+            uint64_t page = extent->page + f * gm_size_pages(extent->size);
+
+            gm_arch_frame_unmap(extent->cptr + f);
+            free_given(vka, gm_holdings_at(&memory->singles, page), extent->cptr + f);
+        }
+    }
+    gm_backing_forget_given(space, res);
+}
+
+/* A copy of the frame at `from_base`, mapped in another vspace, which owns it from then on. */
+static int share_one(struct gm_space *space, uintptr_t from_base, unsigned size, vspace_t *to, void *vaddr,
+                     reservation_t reservation)
+{
+    vm_memory_reservation_t *res;
+    uint64_t page;
+    const struct gm_extent *extent = gm_vspace_frame_at(space, from_base, &res, &page);
+    seL4_CPtr copy;
+    int error;
+
+    if (extent == NULL || extent->size != size ||
+        gm_page_base(res) + (page << gm_arch_frame_bits[0]) != from_base) {
+        return gm_fail(space, GUESTMEM_EUNMAPPED, "find a frame of that size to share", 0);
+    }
+    error = gm_slot_copy(space, extent->cptr + (page - extent->page) / gm_size_pages(size), &copy);
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    if (vspace_map_pages_at_vaddr(to, &copy, NULL, vaddr, 1, gm_arch_frame_bits[size], reservation) != 0) {
+        gm_slot_clear(space, copy);
+        return gm_fail(space, GUESTMEM_EVMM, "map the shared frame", 0);
+    }
+    space->stats.slots--;
+    return GUESTMEM_OK;
+}
+
+int gm_vspace_share(vspace_t *from, vspace_t *to, void *start, int num_pages, size_t size_bits, void *vaddr,
+                    reservation_t reservation)
+{
+    struct gm_space *space = gm_vspace_space(from);
+    uintptr_t base = (uintptr_t)start;
+    unsigned size = 0;
+    int done = 0;
+    int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &size);
+
+    if (error == GUESTMEM_OK && num_pages <= 0) {
+        error = gm_fail(space, GUESTMEM_EINVAL, "there are no pages to share", 0);
+    }
+    for (; error == GUESTMEM_OK && done < num_pages; done++) {
+        uintptr_t offset = (uintptr_t)done << size_bits;
+
+        error = share_one(space, base + offset, size, to, (char *)vaddr + offset, reservation);
+        if (error != GUESTMEM_OK) {
+            break;
+        }
+    }
+    if (error != GUESTMEM_OK && done > 0) {
+        struct guestmem_failure failure = space->failure;
+
+        vspace_unmap_pages(to, vaddr, (size_t)done, size_bits, space->vka);
+        space->failure = failure;
+    }
+    return gm_end_logged(space, error, "vspace_share_mem_at_vaddr", base, (size_t)num_pages << (size_bits & 63));
+}

@@ -1,0 +1,166 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Looking at a VM's memory: statistics, the walk over the map, guest address to physical.
+ */
+#include <guestmem/guestmem.h>
+
+#include "alias.h"
+#include "backing.h"
+#include "failure.h"
+#include "reservation.h"
+
+int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats)
+{
+    struct gm_space *space = gm_space_of(vm);
+
+    if (space == NULL || stats == NULL) {
+        return GUESTMEM_EINVAL;
+    }
+    *stats = space->stats;
+    return GUESTMEM_OK;
+}
+
+vm_memory_reservation_t *guestmem_reservation_at(vm_t *vm, uintptr_t gpa)
+{
+    struct gm_space *space = gm_space_of(vm);
+
+    return space == NULL ? NULL : gm_reservation_find(space, gpa);
+}
+
+static enum guestmem_kind kind_of(const vm_memory_reservation_t *res)
+{
+    switch (res->kind) {
+    case GM_RESERVATION_RAM:
+        return GUESTMEM_KIND_RAM;
+    case GM_RESERVATION_CREATED:
+        return GUESTMEM_KIND_CREATED;
+    case GM_RESERVATION_VSPACE:
+        return GUESTMEM_KIND_VSPACE;
+    default:
+        return res->backing == NULL ? GUESTMEM_KIND_EMULATED : GUESTMEM_KIND_MAPPED;
+    }
+}
+
+static struct guestmem_map_entry entry_of(const vm_memory_reservation_t *res)
+{
+    const struct gm_backing *backing = res->backing;
+    struct guestmem_map_entry entry = {
+        .base = res->base,
+        .size = res->size,
+        .kind = kind_of(res),
+        .anonymous = res->anonymous != 0,
+        .fault_callback = res->callback,
+        .fault_cookie = res->cookie,
+    };
+
+    if (backing == NULL) {
+        return entry;
+    }
+    for (size_t i = 0; i < backing->memory.frames.count; i++) {
+        const struct gm_extent *extent = &backing->memory.frames.at[i];
+
+        entry.frames[extent->size] += extent->count;
+    }
+    if (backing->memory.frames.count > 0) {
+        const struct gm_extent *first = &backing->memory.frames.at[0];
+
+        entry.device = first->device;
+        entry.can_read = (first->rights & GM_RIGHT_READ) != 0;
+        entry.can_write = (first->rights & GM_RIGHT_WRITE) != 0;
+    }
+    entry.lazy = backing->source.kind != GM_SOURCE_NONE && res->policy.populate == GUESTMEM_POPULATE_LAZY;
+    if (backing->alias_base != 0) {
+        entry.vmm_addr = (char *)backing->alias_base + (res->base - gm_page_base(res));
+    }
+    return entry;
+}
+
+/* Tell of every pool that starts below `limit` and hasn't been told of. */
+static int walk_pools(const struct gm_space *space, size_t *pool, uintptr_t limit,
+                      int (*visit)(const struct guestmem_map_entry *entry, void *cookie), void *cookie)
+{
+    int result = 0;
+
+    for (; result == 0 && *pool < space->pools.count && space->pools.at[*pool].base <= limit; (*pool)++) {
+        struct guestmem_map_entry entry = {
+            .base = space->pools.at[*pool].base,
+            .size = space->pools.at[*pool].size,
+            .kind = GUESTMEM_KIND_POOL,
+        };
+
+        result = visit(&entry, cookie);
+    }
+    return result;
+}
+
+int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry, void *cookie), void *cookie)
+{
+    struct gm_space *space = gm_space_of(vm);
+    struct gm_range_pos pos;
+    size_t pool = 0;
+    int result = 0;
+
+    if (space == NULL || visit == NULL) {
+        return GUESTMEM_EINVAL;
+    }
+    for (bool more = gm_range_index_first(&space->index, &pos); more && result == 0;
+         more = gm_range_index_next(&space->index, &pos)) {
+        struct guestmem_map_entry entry = entry_of(gm_range_index_item(&space->index, pos));
+
+        result = walk_pools(space, &pool, entry.base, visit, cookie);
+        if (result == 0) {
+            result = visit(&entry, cookie);
+        }
+    }
+    return result != 0 ? result : walk_pools(space, &pool, space->last, visit, cookie);
+}
+
+/* The physical address of the frame at gpa, and the guest address behind the frame. */
+static bool find_paddr(struct gm_space *space, uintptr_t gpa, uintptr_t *paddr, uintptr_t *behind)
+{
+    uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
+    vm_memory_reservation_t *res = gm_range_index_meets(&space->index, gpa & ~mask, gpa | mask);
+    const struct gm_extent *extent;
+    uintptr_t frame_mask;
+    uint64_t page;
+
+    if (res == NULL || res->backing == NULL) {
+        return false;
+    }
+    page = (gpa - gm_page_base(res)) >> gm_arch_frame_bits[0];
+    extent = gm_extents_find(&res->backing->memory.frames, page);
+    if (extent == NULL ||
+        gm_arch_frame_paddr(extent->cptr + (page - extent->page) / gm_size_pages(extent->size), paddr) != 0) {
+        return false;
+    }
+    frame_mask = ((uintptr_t)1 << gm_arch_frame_bits[extent->size]) - 1;
+    *paddr += gpa & frame_mask;
+    *behind = (gpa | frame_mask) + 1;
+    return true;
+}
+
+uintptr_t vm_arm_ipa_to_pa(vm_t *vm, uintptr_t ipa_base, size_t size)
+{
+    struct gm_space *space = gm_space_of(vm);
+    uintptr_t first = 0;
+    uintptr_t paddr;
+    uintptr_t at = ipa_base;
+
+    if (space == NULL || gm_range_check(space, ipa_base, size) != GUESTMEM_OK) {
+        return 0;
+    }
+    do {
+        uintptr_t start = at;
+
+        if (!find_paddr(space, start, &paddr, &at)) {
+            return 0;
+        }
+        first = start == ipa_base ? paddr : first;
+        if (paddr - first != start - ipa_base) {
+            return 0;
+        }
+    } while (at <= ipa_base + (size - 1));
+    return first;
+}

@@ -1,0 +1,144 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "policy.h"
+
+#include <sel4vm/gen_config.h>
+
+#include "failure.h"
+#include "reservation.h"
+
+enum { UNTYPED_BITS_DEFAULT = 30, CALL_BYTES_DEFAULT = 16 << 20 };
+
+#if defined(CONFIG_LIB_SEL4VM_DEFER_MEMORY_MAP)
+static const enum guestmem_populate populate_default = GUESTMEM_POPULATE_LAZY;
+#else
+static const enum guestmem_populate populate_default = GUESTMEM_POPULATE_EAGER;
+#endif
+
+void guestmem_policy_default(struct guestmem_policy *policy)
+{
+    *policy = (struct guestmem_policy){
+        .frame_bits_max = gm_arch_frame_bits[1],
+        .populate = populate_default,
+        .memory_type = GUESTMEM_MEMORY_AUTO,
+        .discarded = GUESTMEM_DISCARDED_POPULATES,
+        .call_bytes_max = CALL_BYTES_DEFAULT,
+        .untyped_bits_max = UNTYPED_BITS_DEFAULT,
+    };
+}
+
+static bool is_valid(const struct guestmem_policy *policy)
+{
+    unsigned size = 0;
+
+    if (policy == NULL) {
+        return false;
+    }
+    while (size < GM_ARCH_SIZE_COUNT && gm_arch_frame_bits[size] != policy->frame_bits_max) {
+        size++;
+    }
+    return size < GM_ARCH_SIZE_COUNT && (unsigned)policy->populate <= GUESTMEM_POPULATE_LAZY &&
+           (unsigned)policy->memory_type <= GUESTMEM_MEMORY_DEVICE &&
+           (unsigned)policy->discarded <= GUESTMEM_DISCARDED_REFUSES && policy->call_bytes_max > 0 &&
+           policy->untyped_bits_max >= seL4_PageBits && policy->untyped_bits_max <= seL4_MaxUntypedBits;
+}
+
+static void pack(struct gm_policy *packed, const struct guestmem_policy *policy)
+{
+    unsigned size = 0;
+
+    while (gm_arch_frame_bits[size] != policy->frame_bits_max) {
+        size++;
+    }
+    *packed = (struct gm_policy){
+        .call_bytes_max = policy->call_bytes_max,
+        .largest = (uint8_t)size,
+        .populate = (uint8_t)policy->populate,
+        .memory_type = (uint8_t)policy->memory_type,
+        .discarded = (uint8_t)policy->discarded,
+        .untyped_bits_max = (uint8_t)policy->untyped_bits_max,
+    };
+}
+
+static void unpack(struct guestmem_policy *policy, const struct gm_policy *packed)
+{
+    *policy = (struct guestmem_policy){
+        .frame_bits_max = gm_arch_frame_bits[packed->largest],
+        .populate = (enum guestmem_populate)packed->populate,
+        .memory_type = (enum guestmem_memory_type)packed->memory_type,
+        .discarded = (enum guestmem_discarded)packed->discarded,
+        .call_bytes_max = packed->call_bytes_max,
+        .untyped_bits_max = packed->untyped_bits_max,
+    };
+}
+
+void gm_policy_start(struct gm_policy *policy)
+{
+    struct guestmem_policy start;
+
+    guestmem_policy_default(&start);
+    pack(policy, &start);
+}
+
+int guestmem_set_policy(vm_t *vm, const struct guestmem_policy *policy)
+{
+    struct gm_space *space = gm_space_of(vm);
+    int error = GUESTMEM_OK;
+
+    if (space == NULL) {
+        return GUESTMEM_EINVAL;
+    }
+    if (!is_valid(policy)) {
+        error = gm_fail(space, GUESTMEM_EINVAL, "check the policy", 0);
+    } else {
+        pack(&space->policy, policy);
+    }
+    return gm_end(space, error, "guestmem_set_policy", 0, 0);
+}
+
+int guestmem_get_policy(vm_t *vm, struct guestmem_policy *policy)
+{
+    struct gm_space *space = gm_space_of(vm);
+
+    if (space == NULL || policy == NULL) {
+        return GUESTMEM_EINVAL;
+    }
+    unpack(policy, &space->policy);
+    return GUESTMEM_OK;
+}
+
+int guestmem_reservation_set_policy(vm_t *vm, vm_memory_reservation_t *reservation,
+                                    const struct guestmem_policy *policy)
+{
+    struct gm_space *space = gm_space_of(vm);
+    int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
+
+    if (space == NULL) {
+        return error;
+    }
+    if (error != GUESTMEM_OK) {
+        return gm_end(space, error, "guestmem_reservation_set_policy", 0, 0);
+    }
+    if (reservation->backing != NULL || reservation->taking) {
+        error = gm_fail(space, GUESTMEM_EMAPPED, "change the policy", 0);
+    } else if (!is_valid(policy)) {
+        error = gm_fail(space, GUESTMEM_EINVAL, "check the policy", 0);
+    } else {
+        pack(&reservation->policy, policy);
+    }
+    return gm_end(space, error, "guestmem_reservation_set_policy", reservation->base, reservation->size);
+}
+
+int guestmem_reservation_get_policy(vm_t *vm, vm_memory_reservation_t *reservation,
+                                    struct guestmem_policy *policy)
+{
+    struct gm_space *space = gm_space_of(vm);
+    int error = space == NULL || policy == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
+
+    if (error == GUESTMEM_OK) {
+        unpack(policy, &reservation->policy);
+    }
+    return error;
+}

@@ -1,0 +1,207 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "range_index.h"
+
+#include <string.h>
+
+/* Below this many ranges in two neighbouring chunks they become one. */
+enum { MERGE_AT = GM_RANGE_CHUNK / 2 };
+
+/* Index of the last value <= addr; 0 also if there is none. `count` is at least 1. */
+static size_t last_below(const uintptr_t *value, size_t count, uintptr_t addr)
+{
+    size_t low = 0;
+
+    while (count > 1) {
+        size_t half = count / 2;
+
+        low += value[low + half] <= addr ? half : 0;
+        count -= half;
+    }
+    return low;
+}
+
+/* The same over the chunks. */
+static size_t chunk_below(const struct gm_range_index *index, uintptr_t addr)
+{
+    size_t low = 0;
+    size_t count = index->count;
+
+    while (count > 1) {
+        size_t half = count / 2;
+
+        low += index->top[low + half].first <= addr ? half : 0;
+        count -= half;
+    }
+    return low;
+}
+
+bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos)
+{
+    const struct gm_range_chunk *chunk;
+
+    if (index->count == 0 || addr < index->top[0].first) {
+        return false;
+    }
+    pos->chunk = chunk_below(index, addr);
+    chunk = index->top[pos->chunk].chunk;
+    pos->slot = last_below(chunk->base, chunk->count, addr);
+    return true;
+}
+
+void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr)
+{
+    struct gm_range_pos pos;
+
+    if (!gm_range_index_below(index, addr, &pos) || index->top[pos.chunk].chunk->last[pos.slot] < addr) {
+        return NULL;
+    }
+    return index->top[pos.chunk].chunk->item[pos.slot];
+}
+
+void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last)
+{
+    struct gm_range_pos pos;
+
+    if (!gm_range_index_below(index, last, &pos) || index->top[pos.chunk].chunk->last[pos.slot] < base) {
+        return NULL;
+    }
+    return index->top[pos.chunk].chunk->item[pos.slot];
+}
+
+bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos)
+{
+    pos->chunk = 0;
+    pos->slot = 0;
+    return index->count > 0;
+}
+
+bool gm_range_index_next(const struct gm_range_index *index, struct gm_range_pos *pos)
+{
+    pos->slot++;
+    if (pos->slot == index->top[pos->chunk].chunk->count) {
+        pos->slot = 0;
+        pos->chunk++;
+    }
+    return pos->chunk < index->count;
+}
+
+void *gm_range_index_item(const struct gm_range_index *index, struct gm_range_pos pos)
+{
+    return index->top[pos.chunk].chunk->item[pos.slot];
+}
+
+bool gm_range_index_needs_chunk(const struct gm_range_index *index, uintptr_t base)
+{
+    if (index->count == 0) {
+        return true;
+    }
+    return index->top[chunk_below(index, base)].chunk->count == GM_RANGE_CHUNK;
+}
+
+static void chunk_move(struct gm_range_chunk *to, size_t to_slot, const struct gm_range_chunk *from,
+                       size_t from_slot, size_t count)
+{
+    memmove(&to->base[to_slot], &from->base[from_slot], count * sizeof(to->base[0]));
+    memmove(&to->last[to_slot], &from->last[from_slot], count * sizeof(to->last[0]));
+    memmove(&to->item[to_slot], &from->item[from_slot], count * sizeof(to->item[0]));
+}
+
+/* Put an empty chunk at position `at`. */
+static void open_chunk(struct gm_range_index *index, size_t at, struct gm_range_chunk *chunk)
+{
+    size_t behind = index->count - at;
+
+    memmove(&index->top[at + 1], &index->top[at], behind * sizeof(index->top[0]));
+    chunk->count = 0;
+    index->top[at].chunk = chunk;
+    index->count++;
+}
+
+static struct gm_range_chunk *close_chunk(struct gm_range_index *index, size_t at)
+{
+    struct gm_range_chunk *chunk = index->top[at].chunk;
+    size_t behind = index->count - at - 1;
+
+    memmove(&index->top[at], &index->top[at + 1], behind * sizeof(index->top[0]));
+    index->count--;
+    return chunk;
+}
+
+/*
+ * Make room in full chunk `at` for a range that belongs at `slot` of it. At either end the range gets
+ * the new chunk for itself, so that ascending and descending series leave full chunks behind them.
+ */
+static struct gm_range_pos split(struct gm_range_index *index, size_t at, size_t slot,
+                                 struct gm_range_chunk *spare)
+{
+    struct gm_range_chunk *full = index->top[at].chunk;
+    size_t keep = GM_RANGE_CHUNK / 2;
+
+    if (slot == 0) {
+        open_chunk(index, at, spare);
+        return (struct gm_range_pos){at, 0};
+    }
+    open_chunk(index, at + 1, spare);
+    if (slot == GM_RANGE_CHUNK) {
+        return (struct gm_range_pos){at + 1, 0};
+    }
+    chunk_move(spare, 0, full, keep, GM_RANGE_CHUNK - keep);
+    spare->count = GM_RANGE_CHUNK - keep;
+    full->count = keep;
+    index->top[at + 1].first = spare->base[0];
+    return slot <= keep ? (struct gm_range_pos){at, slot} : (struct gm_range_pos){at + 1, slot - keep};
+}
+
+void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr_t last, void *item,
+                           struct gm_range_chunk *spare)
+{
+    struct gm_range_pos pos = {0, 0};
+    struct gm_range_chunk *chunk;
+
+    if (gm_range_index_below(index, base, &pos)) {
+        pos.slot++;
+    }
+    if (index->count == 0) {
+        open_chunk(index, 0, spare);
+    } else if (index->top[pos.chunk].chunk->count == GM_RANGE_CHUNK) {
+        pos = split(index, pos.chunk, pos.slot, spare);
+    }
+    chunk = index->top[pos.chunk].chunk;
+    chunk_move(chunk, pos.slot + 1, chunk, pos.slot, chunk->count - pos.slot);
+    chunk->base[pos.slot] = base;
+    chunk->last[pos.slot] = last;
+    chunk->item[pos.slot] = item;
+    chunk->count++;
+    index->top[pos.chunk].first = chunk->base[0];
+}
+
+struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintptr_t base)
+{
+    struct gm_range_pos pos;
+    struct gm_range_chunk *chunk;
+    struct gm_range_chunk *behind;
+
+    if (!gm_range_index_below(index, base, &pos) || index->top[pos.chunk].chunk->base[pos.slot] != base) {
+        return NULL;
+    }
+    chunk = index->top[pos.chunk].chunk;
+    chunk->count--;
+    chunk_move(chunk, pos.slot, chunk, pos.slot + 1, chunk->count - pos.slot);
+    if (chunk->count == 0) {
+        return close_chunk(index, pos.chunk);
+    }
+    index->top[pos.chunk].first = chunk->base[0];
+    if (pos.chunk + 1 == index->count) {
+        return NULL;
+    }
+    behind = index->top[pos.chunk + 1].chunk;
+    if (chunk->count + behind->count > MERGE_AT) {
+        return NULL;
+    }
+    chunk_move(chunk, chunk->count, behind, 0, behind->count);
+    chunk->count += behind->count;
+    return close_chunk(index, pos.chunk + 1);
+}

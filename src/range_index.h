@@ -1,0 +1,71 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Disjoint ranges in ascending order, found by address. Pure: no seL4, no malloc, no log; memory for
+ * growth is handed in before a change, so that the change itself can't fail.
+ *
+ *      top[]      0x0          0x9000         0x4000_0000     first base of each chunk
+ *                  |             |                |
+ *      chunk     base last    base last       base last       up to 32 ranges a chunk, never empty
+ *                base last    base last
+ *                base last
+ *
+ * A search is a branchless binary search over top[], then one inside the chunk. A change moves at
+ * most one chunk's ranges. Ranges are kept as base and last byte: one that ends at the top of the
+ * address space has no end that fits a word.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GM_RANGE_CHUNK = 32 };
+
+struct gm_range_chunk {
+    size_t count;
+    uintptr_t base[GM_RANGE_CHUNK];
+    uintptr_t last[GM_RANGE_CHUNK];
+    void *item[GM_RANGE_CHUNK];
+};
+
+struct gm_range_top {
+    uintptr_t first;
+    struct gm_range_chunk *chunk;
+};
+
+struct gm_range_index {
+    struct gm_range_top *top;
+    size_t count;
+};
+
+/* Where a range stands. Valid until the next change. */
+struct gm_range_pos {
+    size_t chunk;
+    size_t slot;
+};
+
+/* The last range with base <= addr. False: there is none. */
+bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos);
+
+/* The item whose range holds addr, or NULL. */
+void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr);
+
+/* The item of the highest range that meets [base, last], or NULL: the range is free. */
+void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last);
+
+/* First range; the one behind. False: there is none. */
+bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos);
+bool gm_range_index_next(const struct gm_range_index *index, struct gm_range_pos *pos);
+void *gm_range_index_item(const struct gm_range_index *index, struct gm_range_pos pos);
+
+/* Whether inserting at base takes a spare chunk (and room in top[] for one more). */
+bool gm_range_index_needs_chunk(const struct gm_range_index *index, uintptr_t base);
+
+/* Insert a range that meets no other. `spare` is used exactly if gm_range_index_needs_chunk(). */
+void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr_t last, void *item,
+                           struct gm_range_chunk *spare);
+
+/* Remove the range with exactly this base. Returns a chunk that isn't needed any more, or NULL. */
+struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintptr_t base);

@@ -1,0 +1,208 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "reservation.h"
+
+#include <string.h>
+
+#include "backing.h"
+#include "failure.h"
+#include "pool.h"
+
+enum { FIRST_CAPACITY = 4 };
+
+static uintptr_t page_mask(void)
+{
+    return ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
+}
+
+uintptr_t gm_last(const struct vm_memory_reservation *res)
+{
+    return res->base + (res->size - 1);
+}
+
+uintptr_t gm_page_base(const struct vm_memory_reservation *res)
+{
+    return res->base & ~page_mask();
+}
+
+uint64_t gm_page_count(const struct vm_memory_reservation *res)
+{
+    return ((gm_last(res) - gm_page_base(res)) >> gm_arch_frame_bits[0]) + 1;
+}
+
+int gm_range_check(struct gm_space *space, uintptr_t base, size_t size)
+{
+    if (size == 0) {
+        return gm_fail(space, GUESTMEM_EINVAL, "the range is empty", 0);
+    }
+    if (base > space->last || size - 1 > space->last - base) {
+        return gm_fail(space, GUESTMEM_ERANGE, "check the range", 0);
+    }
+    return GUESTMEM_OK;
+}
+
+int gm_reservation_check(struct gm_space *space, vm_memory_reservation_t *res)
+{
+    if (res == NULL) {
+        return gm_fail(space, GUESTMEM_EINVAL, "the reservation is NULL", 0);
+    }
+    if (!gm_handle_is_live(space, res)) {
+        return gm_fail(space, GUESTMEM_ESTALE, "check the reservation", 0);
+    }
+    return GUESTMEM_OK;
+}
+
+vm_memory_reservation_t *gm_reservation_find(struct gm_space *space, uintptr_t gpa)
+{
+    return gm_range_index_find(&space->index, gpa);
+}
+
+static bool is_backed(const vm_memory_reservation_t *res)
+{
+    return res->backing != NULL || res->taking;
+}
+
+/* The reservation next to [base, last] on its own first or last page, or NULL. */
+static vm_memory_reservation_t *neighbour(struct gm_space *space, uintptr_t base, uintptr_t last)
+{
+    uintptr_t page_base = base & ~page_mask();
+    uintptr_t page_last = last | page_mask();
+    vm_memory_reservation_t *found = NULL;
+
+    if (page_base < base) {
+        found = gm_range_index_meets(&space->index, page_base, base - 1);
+    }
+    if (page_last > last && (found == NULL || !is_backed(found))) {
+        vm_memory_reservation_t *above = gm_range_index_meets(&space->index, last + 1, page_last);
+
+        found = above != NULL ? above : found;
+    }
+    return found;
+}
+
+int gm_reservation_check_alone(struct gm_space *space, vm_memory_reservation_t *res)
+{
+    vm_memory_reservation_t *other = neighbour(space, res->base, gm_last(res));
+
+    return other == NULL ? GUESTMEM_OK
+                         : gm_fail_taken(space, "back pages that are shared", other->base, other->size);
+}
+
+static int check_free(struct gm_space *space, const struct gm_claim *claim)
+{
+    uintptr_t last = claim->base + (claim->size - 1);
+    vm_memory_reservation_t *other = gm_range_index_meets(&space->index, claim->base, last);
+    const struct gm_pool *pool = claim->anonymous ? NULL : gm_pool_meets(&space->pools, claim->base, last);
+
+    if (other != NULL) {
+        return gm_fail_taken(space, "claim the range", other->base, other->size);
+    }
+    if (pool != NULL) {
+        return gm_fail_taken(space, "claim a range of anonymous memory", pool->base, pool->size);
+    }
+    other = neighbour(space, claim->base, last);
+    if (other != NULL && is_backed(other)) {
+        return gm_fail_taken(space, "claim part of a page that is backed", other->base, other->size);
+    }
+    return GUESTMEM_OK;
+}
+
+/* Take what the index needs for one more range: a chunk, perhaps, and room for it. */
+static int prepare_index(struct gm_space *space, uintptr_t base, struct gm_range_chunk **spare)
+{
+    *spare = NULL;
+    if (!gm_range_index_needs_chunk(&space->index, base)) {
+        return GUESTMEM_OK;
+    }
+    *spare = gm_alloc(space, sizeof(**spare));
+    if (*spare == NULL) {
+        return gm_fail(space, GUESTMEM_ENOMEM, "note the reservation", 0);
+    }
+    if (gm_room_reserve(space, &space->index_room, (void **)&space->index.top, &space->index.count,
+                        sizeof(space->index.top[0]), space->index.count + 1, FIRST_CAPACITY)) {
+        gm_free(space, *spare, sizeof(**spare));
+        return gm_fail(space, GUESTMEM_ENOMEM, "note the reservation", 0);
+    }
+    return GUESTMEM_OK;
+}
+
+int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim, vm_memory_reservation_t **out)
+{
+    struct gm_range_chunk *spare;
+    vm_memory_reservation_t *res;
+    int error = gm_range_check(space, claim->base, claim->size);
+
+    if (error == GUESTMEM_OK) {
+        error = check_free(space, claim);
+    }
+    if (error == GUESTMEM_OK) {
+        error = prepare_index(space, claim->base, &spare);
+    }
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    res = gm_handle_new(space);
+    if (res == NULL) {
+        gm_free(space, spare, sizeof(*spare));
+        return gm_fail(space, GUESTMEM_ENOMEM, "make the reservation", 0);
+    }
+    res->base = claim->base;
+    res->size = claim->size;
+    res->callback = claim->callback;
+    res->cookie = claim->cookie;
+    res->kind = claim->kind;
+    res->anonymous = claim->anonymous;
+    res->policy = space->policy;
+    gm_range_index_insert(&space->index, res->base, gm_last(res), res, spare);
+    space->stats.reservations++;
+    *out = res;
+    return GUESTMEM_OK;
+}
+
+int gm_reservation_new_anonymous(struct gm_space *space, struct gm_claim *claim, size_t align,
+                                 vm_memory_reservation_t **res)
+{
+    size_t bytes = (claim->size + page_mask()) & ~page_mask();
+    int error;
+
+    claim->anonymous = 1;
+    if (align == 0 || (align & (align - 1)) != 0) {
+        return gm_fail(space, GUESTMEM_EINVAL, "the alignment is not a power of two", 0);
+    }
+    error = gm_range_check(space, 0, claim->size);
+    if (error == GUESTMEM_OK) {
+        error = gm_pool_fit(space, bytes, align > page_mask() ? align : page_mask() + 1, &claim->base);
+    }
+    if (error == GUESTMEM_OK) {
+        error = gm_reservation_new(space, claim, res);
+    }
+    if (error == GUESTMEM_OK) {
+        gm_range_alloc_take(&space->pools.free, claim->base, claim->base + (bytes - 1));
+    }
+    return error;
+}
+
+int gm_reservation_may_drop(struct gm_space *space, vm_memory_reservation_t *res)
+{
+    return res->busy == 0 ? GUESTMEM_OK
+                          : gm_fail(space, GUESTMEM_EBUSY, "free the reservation inside its own callback", 0);
+}
+
+void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res)
+{
+    struct gm_range_chunk *unused;
+
+    gm_backing_drop(space, res);
+    if (res->anonymous) {
+        gm_range_alloc_give(&space->pools.free, res->base, gm_last(res) | page_mask());
+    }
+    unused = gm_range_index_remove(&space->index, res->base);
+    gm_free(space, unused, sizeof(*unused));
+    if (space->index.count == 0) {
+        gm_room_drop(space, &space->index_room, (void **)&space->index.top, sizeof(space->index.top[0]));
+    }
+    gm_handle_drop(space, res);
+    space->stats.reservations--;
+}

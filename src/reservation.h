@@ -1,0 +1,51 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Claims on guest ranges: the index, the pools of anonymous memory, and the rules of who may stand
+ * next to whom.
+ *
+ *      page     |          0x9000          |
+ *      emulated |[uart 0x9000][rtc 0x9100] |     two reservations share a page while neither is backed
+ */
+#pragma once
+
+#include "space.h"
+
+/* What a new reservation is to be. */
+struct gm_claim {
+    uintptr_t base;
+    size_t size;
+    memory_fault_callback_fn callback;
+    void *cookie;
+    uint8_t kind; /* enum gm_reservation_kind */
+    uint8_t anonymous;
+};
+
+/* The first page of a reservation as an address; its pages; its last byte. */
+uintptr_t gm_page_base(const struct vm_memory_reservation *res);
+uint64_t gm_page_count(const struct vm_memory_reservation *res);
+uintptr_t gm_last(const struct vm_memory_reservation *res);
+
+/* Check a range at the public edge: GUESTMEM_EINVAL if empty, GUESTMEM_ERANGE. */
+int gm_range_check(struct gm_space *space, uintptr_t base, size_t size);
+
+/* Check a handle at the public edge: GUESTMEM_EINVAL if NULL, GUESTMEM_ESTALE. */
+int gm_reservation_check(struct gm_space *space, vm_memory_reservation_t *res);
+
+/* Make a reservation; all or nothing. */
+int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim, vm_memory_reservation_t **res);
+
+/* The same at an address of the pools' choice; claim->base is filled in. GUESTMEM_EUNMAPPED: no room. */
+int gm_reservation_new_anonymous(struct gm_space *space, struct gm_claim *claim, size_t align,
+                                 vm_memory_reservation_t **res);
+
+/* Check that a handle can be freed now: GUESTMEM_EBUSY. Then free it, backing and all. */
+int gm_reservation_may_drop(struct gm_space *space, vm_memory_reservation_t *res);
+void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res);
+
+/* Whether the reservation has its pages to itself: GUESTMEM_ETAKEN names the other. */
+int gm_reservation_check_alone(struct gm_space *space, vm_memory_reservation_t *res);
+
+/* The reservation that holds this byte, or NULL. */
+vm_memory_reservation_t *gm_reservation_find(struct gm_space *space, uintptr_t gpa);

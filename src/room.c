@@ -1,0 +1,96 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "room.h"
+
+#include <string.h>
+
+#include "failure.h"
+#include "space.h"
+
+static bool is_listed(const struct gm_space *space, const struct gm_room *room)
+{
+    for (const struct gm_room *listed = space->grown; listed != NULL; listed = listed->next) {
+        if (listed == room) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void unlist(struct gm_space *space, const struct gm_room *room)
+{
+    struct gm_room **link = &space->grown;
+
+    while (*link != room) {
+        link = &(*link)->next;
+    }
+    *link = room->next;
+}
+
+int gm_room_reserve(struct gm_space *space, struct gm_room *room, void **array, const size_t *count,
+                    size_t element, size_t wanted, size_t first)
+{
+    size_t capacity = room->capacity + room->capacity / 2;
+    void *block;
+
+    if (wanted <= room->capacity) {
+        return GUESTMEM_OK;
+    }
+    capacity = capacity < first ? first : capacity;
+    capacity = capacity < wanted ? wanted : capacity;
+    block = gm_alloc(space, capacity * element);
+    if (block == NULL) {
+        return GUESTMEM_ENOMEM;
+    }
+    if (*count > 0) {
+        memcpy(block, *array, *count * element);
+    }
+    if (is_listed(space, room)) {
+        gm_free(space, *array, room->capacity * element);
+    } else {
+        *room = (struct gm_room){0, space->grown, array, count, element, *array, room->capacity};
+        space->grown = room;
+    }
+    room->capacity = capacity;
+    *array = block;
+    return GUESTMEM_OK;
+}
+
+void gm_room_settle(struct gm_space *space)
+{
+    for (struct gm_room *room = space->grown; room != NULL; room = room->next) {
+        gm_free(space, room->before, room->before_capacity * room->element);
+    }
+    space->grown = NULL;
+}
+
+void gm_room_revert(struct gm_space *space)
+{
+    for (struct gm_room *room = space->grown; room != NULL; room = room->next) {
+        if (*room->count > 0) {
+            memcpy(room->before, *room->array, *room->count * room->element);
+        }
+        gm_free(space, *room->array, room->capacity * room->element);
+        *room->array = room->before;
+        room->capacity = room->before_capacity;
+    }
+    space->grown = NULL;
+}
+
+void gm_room_keep(struct gm_space *space, struct gm_room *room)
+{
+    if (is_listed(space, room)) {
+        unlist(space, room);
+        gm_free(space, room->before, room->before_capacity * room->element);
+    }
+}
+
+void gm_room_drop(struct gm_space *space, struct gm_room *room, void **array, size_t element)
+{
+    gm_room_keep(space, room);
+    gm_free(space, *array, room->capacity * element);
+    *array = NULL;
+    *room = (struct gm_room){0};
+}

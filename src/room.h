@@ -1,0 +1,42 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Arrays that grow, exactly undone when the call that enlarged them fails: the smaller block is kept
+ * until the call ends, so that going back needs no allocation.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct gm_space;
+
+struct gm_room {
+    size_t capacity; /* elements */
+    /* While the call that enlarged the array is under way: */
+    struct gm_room *next; /* in the space's list of them */
+    void **array;
+    const size_t *count;
+    size_t element;
+    void *before; /* the smaller block; NULL if there was none */
+    size_t before_capacity;
+};
+
+/*
+ * Let an array of `*count` elements of `element` bytes have room for `wanted`, at least `first` from
+ * the start and then half as many again. `array`, `count` and `room` must stay where they are until
+ * the call ends. Returns GUESTMEM_OK; or GUESTMEM_ENOMEM, with the array as it was.
+ */
+int gm_room_reserve(struct gm_space *space, struct gm_room *room, void **array, const size_t *count,
+                    size_t element, size_t wanted, size_t first);
+
+/* The call under way ends: keep what grew, or go back. Going back needs the old counts. */
+void gm_room_settle(struct gm_space *space);
+void gm_room_revert(struct gm_space *space);
+
+/* Keep what one array grew by, before the call ends: for an array that is about to move. */
+void gm_room_keep(struct gm_space *space, struct gm_room *room);
+
+/* Give the array's bytes back, also in the middle of a call. */
+void gm_room_drop(struct gm_space *space, struct gm_room *room, void **array, size_t element);

@@ -1,0 +1,154 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "space.h"
+
+#include <string.h>
+
+#include "failure.h"
+#include "policy.h"
+#include "pool.h"
+#include "reservation.h"
+
+void *gm_alloc(struct gm_space *space, size_t size)
+{
+    void *block = NULL;
+
+    if (ps_malloc(&space->ops, size, &block) != 0 || block == NULL) {
+        return NULL;
+    }
+    space->stats.bytes += size;
+    return block;
+}
+
+void gm_free(struct gm_space *space, void *block, size_t size)
+{
+    if (block != NULL) {
+        ps_free(&space->ops, size, block);
+        space->stats.bytes -= size;
+    }
+}
+
+struct gm_space *gm_space_new(vspace_t *own, vspace_t *vmm, vka_t *vka, seL4_CPtr root)
+{
+    ps_malloc_ops_t ops;
+    struct gm_space *space = NULL;
+
+    if (ps_new_stdlib_malloc_ops(&ops) != 0 || ps_malloc(&ops, sizeof(*space), (void **)&space) != 0 ||
+        space == NULL) {
+        return NULL;
+    }
+    memset(space, 0, sizeof(*space));
+    space->own = own;
+    space->vmm = vmm;
+    space->vka = vka;
+    space->root = root;
+    space->last = gm_arch_last();
+    space->ops = ops;
+    space->own_ops = ops;
+    gm_policy_start(&space->policy);
+    return space;
+}
+
+/* The VM's array of RAM regions is the library's from the first registration on. */
+static void drop_ram(struct gm_space *space)
+{
+    if (space->vm != NULL && space->ram_room.capacity != 0) {
+        gm_room_drop(space, &space->ram_room, (void **)&space->vm->mem.ram_regions,
+                     sizeof(space->vm->mem.ram_regions[0]));
+        space->vm->mem.num_ram_regions = 0;
+    }
+}
+
+void gm_space_drop(struct gm_space *space)
+{
+    ps_malloc_ops_t own_ops = space->own_ops;
+    struct gm_range_pos pos;
+
+    while (gm_range_index_first(&space->index, &pos)) {
+        gm_reservation_drop(space, gm_range_index_item(&space->index, pos));
+    }
+    gm_pools_drop(space);
+    for (unsigned level = 0; level < GM_ARCH_LEVEL_COUNT; level++) {
+        struct gm_tables *tables = &space->tables[level];
+
+        gm_room_drop(space, &tables->room, (void **)&tables->at, sizeof(tables->at[0]));
+    }
+    drop_ram(space);
+    if (space->vm != NULL && space->vm->mem.reservation_cookie != NULL) {
+        space->vm->mem.reservation_cookie->space = NULL;
+    }
+    ps_free(&own_ops, sizeof(*space), space);
+}
+
+/*
+ * The VM's own allocator takes over from the one that made the space, if nothing was allocated from
+ * that yet: then all book-keeping of a VM comes from vm->io_ops.
+ */
+static void join(struct gm_space *space, vm_t *vm)
+{
+    if (space->stats.bytes == 0) {
+        space->ops = vm->mem.reservation_cookie->ops;
+    }
+    space->vm = vm;
+    space->simple = vm->simple;
+    space->own = &vm->mem.vm_vspace;
+    vm->mem.reservation_cookie->space = space;
+}
+
+struct gm_space *gm_space_of(vm_t *vm)
+{
+    if (vm == NULL || vm->mem.reservation_cookie == NULL) {
+        return NULL;
+    }
+    if (vm->mem.reservation_cookie->space == NULL && gm_vspace_is_ours(&vm->mem.vm_vspace)) {
+        join(vm->mem.vm_vspace.data, vm);
+    }
+    return vm->mem.reservation_cookie->space;
+}
+
+int gm_slot_take(struct gm_space *space, cspacepath_t *path)
+{
+    int error = vka_cspace_alloc_path(space->vka, path);
+
+    if (error != 0) {
+        return gm_fail(space, GUESTMEM_ENOSLOT, "take a cap slot", error);
+    }
+    space->stats.slots++;
+    return GUESTMEM_OK;
+}
+
+void gm_slot_give(struct gm_space *space, seL4_CPtr slot)
+{
+    vka_cspace_free(space->vka, slot);
+    space->stats.slots--;
+}
+
+void gm_slot_clear(struct gm_space *space, seL4_CPtr slot)
+{
+    cspacepath_t path;
+
+    vka_cspace_make_path(space->vka, slot, &path);
+    vka_cnode_delete(&path);
+    gm_slot_give(space, slot);
+}
+
+int gm_slot_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr *copy)
+{
+    cspacepath_t source;
+    cspacepath_t target;
+    int error = gm_slot_take(space, &target);
+
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    vka_cspace_make_path(space->vka, from, &source);
+    error = vka_cnode_copy(&target, &source, seL4_AllRights);
+    if (error != seL4_NoError) {
+        gm_slot_give(space, target.capPtr);
+        return gm_fail(space, GUESTMEM_EKERNEL, "copy a frame's cap", error);
+    }
+    *copy = target.capPtr;
+    return GUESTMEM_OK;
+}

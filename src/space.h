@@ -1,0 +1,167 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One guest address space: everything that the library knows of a VM's memory.
+ *
+ *      vm->mem.reservation_cookie -> gm_space <- vm->mem.vm_vspace.data
+ *
+ *      gm_space -- index     reservations by address
+ *               -- handles   where reservations live; tells a live handle from a stale one
+ *               -- pools     free anonymous ranges
+ *               -- tables    stage-2 tables, by level
+ *      reservation -- backing -- frames, alias, holdings
+ *
+ * The VM library makes the book-keeping (vm_memory_init) and the guest's vspace (vm_init_guest_vspace)
+ * apart; the first call that needs both joins them (gm_space_of).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <platsupport/io.h>
+#include <sel4/sel4.h>
+#include <simple/simple.h>
+#include <vka/capops.h>
+#include <vka/object.h>
+#include <vka/vka.h>
+#include <vspace/vspace.h>
+
+#include <guestmem/guestmem.h>
+
+#include "arch/arch.h"
+#include "handles.h"
+#include "range_alloc.h"
+#include "range_index.h"
+#include "room.h"
+
+struct gm_backing;
+
+/* guestmem_policy, packed. */
+struct gm_policy {
+    size_t call_bytes_max;
+    uint8_t largest; /* index of the largest frame size */
+    uint8_t populate;
+    uint8_t memory_type;
+    uint8_t discarded;
+    uint8_t untyped_bits_max;
+};
+
+/* Who made a reservation; says what may be done with it. */
+enum gm_reservation_kind {
+    GM_RESERVATION_GUEST,   /* vm_reserve_*() */
+    GM_RESERVATION_RAM,     /* vm_ram_register*() */
+    GM_RESERVATION_CREATED, /* create_*() */
+    GM_RESERVATION_VSPACE,  /* vspace_reserve_*() on the guest's vspace */
+};
+
+struct vm_memory_reservation {
+    uintptr_t base;
+    size_t size;
+    memory_fault_callback_fn callback;
+    void *cookie;
+    struct gm_backing *backing; /* NULL: not backed */
+    struct gm_policy policy;
+    uint32_t busy; /* callbacks and iterators of it under way: it can't be freed */
+    uint8_t kind;  /* enum gm_reservation_kind */
+    uint8_t anonymous;
+    uint8_t taking;           /* frames are being taken for it */
+    uint8_t vspace_rights;    /* of a vspace reservation: what its pages are mapped with */
+    uint8_t vspace_automatic; /* of a vspace reservation: goes with its last page */
+};
+
+/* A pool range, as donated. */
+struct gm_pool {
+    uintptr_t base;
+    size_t size;
+};
+
+struct gm_pools {
+    struct gm_pool *at; /* ascending */
+    size_t count;
+    struct gm_room room;
+    struct gm_range_alloc free;
+    struct gm_room free_room;
+};
+
+/* A stage-2 table. */
+struct gm_table {
+    uintptr_t base; /* first gpa that it covers */
+    seL4_CPtr cptr;
+    seL4_Word ut;
+    uint32_t used; /* entries in use: leaves, and tables of the level below */
+};
+
+struct gm_tables {
+    struct gm_table *at; /* ascending */
+    size_t count;
+    struct gm_room room;
+};
+
+/* What the untypeds said of the last address looked up. */
+struct gm_memory_kind {
+    uintptr_t base;
+    uintptr_t last;
+    bool listed; /* in an untyped of boot information */
+    bool device;
+};
+
+struct gm_space {
+    vm_t *vm; /* NULL until joined */
+    vka_t *vka;
+    vspace_t *vmm;
+    simple_t *simple; /* NULL until joined */
+    vspace_t *own;    /* the vspace_t that this is the data of */
+    ps_malloc_ops_t ops;
+    ps_malloc_ops_t own_ops; /* that the space itself came from */
+    seL4_CPtr root;
+    uintptr_t last; /* last gpa */
+    struct gm_policy policy;
+    struct gm_range_index index;
+    struct gm_room index_room;
+    struct gm_handles handles;
+    struct gm_pools pools;
+    struct gm_tables tables[GM_ARCH_LEVEL_COUNT];
+    struct gm_memory_kind memory_kind;
+    struct guestmem_stats stats;
+    struct guestmem_failure failure;
+    uint64_t removals;        /* of frames and views, counted: what was looked up may be gone */
+    struct gm_room *grown;    /* arrays that the call under way enlarged */
+    struct gm_room ram_room;  /* of vm->mem.ram_regions; capacity 0: the array isn't ours yet */
+    size_t ram_count;         /* the same as vm->mem.num_ram_regions */
+    size_t ram_reservations;  /* registered */
+    unsigned busy;            /* callbacks and iterators under way: it can't be destroyed */
+};
+
+/* vm->mem.reservation_cookie */
+struct vm_memory_reservation_cookie {
+    ps_malloc_ops_t ops;
+    struct gm_space *space; /* NULL until joined */
+};
+
+/* The space of a VM, or NULL: no VM, or one whose memory isn't initialised. */
+struct gm_space *gm_space_of(vm_t *vm);
+
+/* Whether a vspace is one of ours; defined where its functions are. */
+bool gm_vspace_is_ours(const vspace_t *vspace);
+
+/* Make the space of a new guest vspace, or NULL. */
+struct gm_space *gm_space_new(vspace_t *own, vspace_t *vmm, vka_t *vka, seL4_CPtr root);
+
+/* Take a whole space down: all reservations, pools, tables, and the space itself. Never allocates. */
+void gm_space_drop(struct gm_space *space);
+
+/* Bytes of book-keeping, counted. NULL: none left. */
+void *gm_alloc(struct gm_space *space, size_t size);
+void gm_free(struct gm_space *space, void *block, size_t size);
+
+/* A free cap slot and its way; GUESTMEM_ENOSLOT. Counted. */
+int gm_slot_take(struct gm_space *space, cspacepath_t *path);
+/* Give an empty slot back. */
+void gm_slot_give(struct gm_space *space, seL4_CPtr slot);
+/* Delete what is in a slot, and give it back. */
+void gm_slot_clear(struct gm_space *space, seL4_CPtr slot);
+/* A copy of `from` in a new slot; GUESTMEM_ENOSLOT, GUESTMEM_EKERNEL. */
+int gm_slot_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr *copy);
