@@ -104,7 +104,8 @@ static void write_firmware_interface(struct writer *writer)
 
 static void write_timer(struct writer *writer)
 {
-    static const uint32_t numbers[4] = {13, 14, 11, 10}; /* secure, non-secure, virtual, hypervisor */
+    static const uint32_t numbers[4] = {13, 14, 11,
+                                        10}; /* secure, non-secure, virtual, hypervisor */
     fdt32_t cells[12];
 
     for (int i = 0; i < 4; i++) {
@@ -206,7 +207,8 @@ static bool is_memory(const void *tree, int node)
     return type != NULL && strcmp(type, "memory") == 0;
 }
 
-/* Whether a node's `reg` holds guest-physical addresses: every bus above hands them on as they are. */
+/* Whether a node's `reg` holds guest-physical addresses: every bus above hands them on as they are.
+ */
 static bool is_direct(const void *tree, int node)
 {
     int parent = fdt_parent_offset(tree, node);
@@ -230,7 +232,8 @@ static int read_range(struct uboot_device_tree *info, const char *name, bool mem
     if (memory) {
         uint64_t offset = range.base - UBOOT_VMM_RAM_BASE;
         if (offset >= ram_bytes || range.size > ram_bytes - offset) {
-            return refuse(info, "node %s: memory of %zu MiB at 0x%llx, but the RAM is %zu MiB at 0x%x",
+            return refuse(info,
+                          "node %s: memory of %zu MiB at 0x%llx, but the RAM is %zu MiB at 0x%x",
                           name, range.size >> 20, (unsigned long long)range.base, ram_bytes >> 20,
                           UBOOT_VMM_RAM_BASE);
         }
@@ -256,7 +259,8 @@ static int read_node(struct uboot_device_tree *info, const void *tree, int node,
     if (cells == NULL || size_cells == 0 || !is_direct(tree, node)) {
         return 0;
     }
-    if (address_cells < 1 || address_cells > 2 || size_cells < 1 || size_cells > 2 || length % step != 0) {
+    if (address_cells < 1 || address_cells > 2 || size_cells < 1 || size_cells > 2 ||
+        length % step != 0) {
         return refuse(info, "node %s: its reg isn't a list of addresses and sizes", name);
     }
     for (; length > 0; length -= step, cells += address_cells + size_cells) {
@@ -306,7 +310,8 @@ int uboot_device_tree_read(struct uboot_device_tree *info, const void *tree, siz
         return refuse(info, "%s", fdt_strerror(err));
     }
     info->bytes = fdt_totalsize(tree);
-    for (int node = fdt_next_node(tree, 0, NULL); node >= 0; node = fdt_next_node(tree, node, NULL)) {
+    for (int node = fdt_next_node(tree, 0, NULL); node >= 0;
+         node = fdt_next_node(tree, node, NULL)) {
         if (read_node(info, tree, node, ram_bytes) != 0) {
             return -1;
         }

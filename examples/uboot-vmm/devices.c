@@ -139,8 +139,8 @@ memory_fault_result_t uboot_vmm_absent_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_
 }
 
 /* A write that the page's rights forbid: noted, and dropped. */
-memory_fault_result_t uboot_vmm_dropped_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
-                                              void *cookie)
+memory_fault_result_t uboot_vmm_dropped_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                              size_t size, void *cookie)
 {
     struct uboot_vmm_area *area = cookie;
     struct uboot_vmm_event event;
@@ -155,8 +155,8 @@ memory_fault_result_t uboot_vmm_dropped_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr
     return uboot_vmm_event_end(uboot_vmm_of(vm), vcpu, &event);
 }
 
-memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
-                                              void *cookie)
+memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                              size_t size, void *cookie)
 {
     struct uboot_vmm *vmm = cookie;
 

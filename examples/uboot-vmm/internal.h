@@ -13,10 +13,10 @@ memory_fault_result_t uboot_vmm_uart_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t 
                                            void *cookie);
 memory_fault_result_t uboot_vmm_absent_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
                                              void *cookie);
-memory_fault_result_t uboot_vmm_dropped_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
-                                              void *cookie);
-memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
-                                              void *cookie);
+memory_fault_result_t uboot_vmm_dropped_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                              size_t size, void *cookie);
+memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                              size_t size, void *cookie);
 int uboot_vmm_vcpu_exit(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie);
 
 /* Begin and end of an access that came to the VMM: note, trace, and ask whether to stop. */

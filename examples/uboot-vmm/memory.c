@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * The guest's memory: every range that uboot_vmm.h draws, by the call that makes it. Ranges at fixed
- * physical addresses come first, before anything else can take those.
+ * The guest's memory: every range that uboot_vmm.h draws, by the call that makes it. Ranges at
+ * fixed physical addresses come first, before anything else can take those.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,8 @@ static int failed(struct uboot_vmm *vmm, const char *area)
     return uboot_vmm_fail(vmm, "%s: %s", area, text);
 }
 
-static struct uboot_vmm_area *add(struct uboot_vmm *vmm, const char *name, uintptr_t base, size_t size)
+static struct uboot_vmm_area *add(struct uboot_vmm *vmm, const char *name, uintptr_t base,
+                                  size_t size)
 {
     struct uboot_vmm_area *area = &vmm->areas[vmm->area_count++];
 
@@ -55,8 +56,8 @@ static struct uboot_vmm_area *add(struct uboot_vmm *vmm, const char *name, uintp
     return area;
 }
 
-static int reserve(struct uboot_vmm *vmm, struct uboot_vmm_area *area, memory_fault_callback_fn callback,
-                   void *cookie)
+static int reserve(struct uboot_vmm *vmm, struct uboot_vmm_area *area,
+                   memory_fault_callback_fn callback, void *cookie)
 {
     area->reservation = vm_reserve_memory_at(&vmm->vm, area->base, area->size, callback, cookie);
     return area->reservation == NULL ? failed(vmm, area->name) : 0;
@@ -109,7 +110,9 @@ static int make_ram(struct uboot_vmm *vmm)
 {
     struct uboot_vmm_area *area = add(vmm, "ram", UBOOT_VMM_RAM_BASE, vmm->config.ram_bytes);
 
-    return vm_ram_register_at(&vmm->vm, area->base, area->size, false) != 0 ? failed(vmm, area->name) : 0;
+    return vm_ram_register_at(&vmm->vm, area->base, area->size, false) != 0
+               ? failed(vmm, area->name)
+               : 0;
 }
 
 /* -------------------------------------------------------------------------------------- flash */
@@ -137,8 +140,8 @@ static int flash_take(struct uboot_vmm *vmm, struct uboot_vmm_flash *flash, size
     }
     while (flash->frame_count < count) {
         if (vka_alloc_frame(vmm->vm.vka, seL4_PageBits, &flash->frames[flash->frame_count]) != 0) {
-            return uboot_vmm_fail(vmm, "flash: no memory for frame %zu of %zu", flash->frame_count + 1,
-                                  count);
+            return uboot_vmm_fail(vmm, "flash: no memory for frame %zu of %zu",
+                                  flash->frame_count + 1, count);
         }
         flash->frame_count++;
     }
@@ -172,7 +175,8 @@ static void flash_give(struct uboot_vmm *vmm, struct uboot_vmm_flash *flash)
 
 /* -------------------------------------------------------------------------- emulated devices */
 
-/* Reserve what of [base, end) no area holds; devices that aren't there may surround ones that are. */
+/* Reserve what of [base, end) no area holds; devices that aren't there may surround ones that are.
+ */
 static int make_absent(struct uboot_vmm *vmm, uintptr_t base, uintptr_t end)
 {
     while (base < end) {
@@ -186,7 +190,8 @@ static int make_absent(struct uboot_vmm *vmm, uintptr_t base, uintptr_t end)
                 next = area->base + area->size;
             }
         }
-        if (stop > base && vm_reserve_memory_at(&vmm->vm, base, stop - base, uboot_vmm_absent_fault, vmm) == NULL) {
+        if (stop > base && vm_reserve_memory_at(&vmm->vm, base, stop - base, uboot_vmm_absent_fault,
+                                                vmm) == NULL) {
             return failed(vmm, "absent device");
         }
         base = next;

@@ -136,7 +136,8 @@ static void answer_clear(struct uboot_script *script)
     }
 }
 
-/* Keep a byte. A guest that never stops talking is heard no longer: its prompt can't be seen then. */
+/* Keep a byte. A guest that never stops talking is heard no longer: its prompt can't be seen then.
+ */
 static void answer_add(struct uboot_script *script, char byte)
 {
     if (script->answer_bytes + 2 > script->answer_room) {

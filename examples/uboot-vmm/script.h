@@ -2,7 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * A script typed at U-Boot's prompt, each answer checked against the VMM's own view of guest memory.
+ * A script typed at U-Boot's prompt, each answer checked against the VMM's own view of guest
+ * memory.
  *
  * A line is a U-Boot command. `{name}` in it stands for the start of the area of that name (see
  * uboot_vmm.h), in hexadecimal; `{name.mid}`, `{name.end}`, `{name.size}` and `{name+1000}`,
@@ -31,12 +32,12 @@
 
 /* One thing that was checked. */
 struct uboot_check {
-    unsigned line;     /* of the script */
-    bool is_title;     /* a heading, nothing checked */
+    unsigned line; /* of the script */
+    bool is_title; /* a heading, nothing checked */
     bool passed;
-    char what[72];     /* the command */
-    char guest[40];    /* what the guest answered, */
-    char vmm[40];      /* and what the VMM sees */
+    char what[72];  /* the command */
+    char guest[40]; /* what the guest answered, */
+    char vmm[40];   /* and what the VMM sees */
 };
 
 struct uboot_script_config {

@@ -155,11 +155,14 @@ static bool check_md(struct question *question)
         .width = question->width,
     };
 
-    say_bytes(question->check->guest, sizeof(question->check->guest), count * question->width, "shown");
-    if (!all_as_expected(question, question->number[0], count, dumped_value, &dump) || dump.broken) {
+    say_bytes(question->check->guest, sizeof(question->check->guest), count * question->width,
+              "shown");
+    if (!all_as_expected(question, question->number[0], count, dumped_value, &dump) ||
+        dump.broken) {
         return false;
     }
-    say_bytes(question->check->vmm, sizeof(question->check->vmm), count * question->width, "the same");
+    say_bytes(question->check->vmm, sizeof(question->check->vmm), count * question->width,
+              "the same");
     return true;
 }
 
@@ -192,7 +195,8 @@ static int64_t same_units(struct question *question, uint64_t a, uint64_t b, uin
 static bool check_cp(struct question *question)
 {
     uint64_t bytes = question->number[2] * question->width;
-    int64_t same = same_units(question, question->number[0], question->number[1], question->number[2]);
+    int64_t same =
+        same_units(question, question->number[0], question->number[1], question->number[2]);
 
     say_bytes(question->check->guest, sizeof(question->check->guest), bytes, "copied");
     if (same < 0) {
@@ -206,7 +210,8 @@ static bool check_cp(struct question *question)
 static bool check_cmp(struct question *question)
 {
     const char *total = strstr(question->script->answer, "Total of ");
-    int64_t same = same_units(question, question->number[0], question->number[1], question->number[2]);
+    int64_t same =
+        same_units(question, question->number[0], question->number[1], question->number[2]);
     unsigned long long said = total == NULL ? 0 : strtoull(total + strlen("Total of "), NULL, 10);
 
     snprintf(question->check->guest, sizeof(question->check->guest), "%llu the same", said);
@@ -240,7 +245,8 @@ static bool check_crc32(struct question *question)
 
     snprintf(question->check->guest, sizeof(question->check->guest), "%.8s",
              arrow == NULL ? "no answer" : arrow + strlen("==> "));
-    if (uboot_vmm_look(question->vmm, question->number[0], question->number[1], crc_piece, &crc) != 0) {
+    if (uboot_vmm_look(question->vmm, question->number[0], question->number[1], crc_piece, &crc) !=
+        0) {
         snprintf(question->check->vmm, sizeof(question->check->vmm), "not memory of this VM");
         return false;
     }
@@ -288,12 +294,12 @@ static bool check_bdinfo(struct question *question)
 
 static const struct command {
     const char *name;
-    size_t fewest; /* numbers */
+    size_t fewest;  /* numbers */
     unsigned width; /* bytes a unit, unless said otherwise */
     bool (*check)(struct question *question);
 } commands[] = {
-    {"bdinfo", 0, 1, check_bdinfo}, {"cmp", 3, 4, check_cmp},     {"cp", 3, 4, check_cp},
-    {"crc32", 2, 1, check_crc32},   {"md", 1, 4, check_md},       {"mw", 2, 4, check_mw},
+    {"bdinfo", 0, 1, check_bdinfo}, {"cmp", 3, 4, check_cmp}, {"cp", 3, 4, check_cp},
+    {"crc32", 2, 1, check_crc32},   {"md", 1, 4, check_md},   {"mw", 2, 4, check_mw},
 };
 
 static const struct command *command_named(const char *name)

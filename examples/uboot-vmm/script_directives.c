@@ -45,8 +45,9 @@ static void do_write(struct uboot_script *script, const char *line)
     if (words.count < 3 || !script_number(words.word[1], &addr)) {
         unfit(script, line);
     } else if (last != NULL) {
-        done_or_not(script, line,
-                    uboot_vmm_write(script->config.vmm, addr, quote + 1, (size_t)(last - quote - 1)));
+        done_or_not(
+            script, line,
+            uboot_vmm_write(script->config.vmm, addr, quote + 1, (size_t)(last - quote - 1)));
     } else if (script_number(words.word[2], &value)) {
         word = (uint32_t)value;
         done_or_not(script, line, uboot_vmm_write(script->config.vmm, addr, &word, sizeof(word)));
@@ -96,7 +97,8 @@ static void do_read(struct uboot_script *script, const char *line)
     uint32_t seen = 0;
 
     script_words_cut(&words, line);
-    if (words.count < 3 || !script_number(words.word[1], &addr) || !script_number(words.word[2], &value)) {
+    if (words.count < 3 || !script_number(words.word[1], &addr) ||
+        !script_number(words.word[2], &value)) {
         unfit(script, line);
         return;
     }
@@ -118,7 +120,8 @@ static void do_trapped(struct uboot_script *script, const char *line)
     uint64_t addr, value;
 
     script_words_cut(&words, line);
-    if (words.count < 3 || !script_number(words.word[1], &addr) || !script_number(words.word[2], &value)) {
+    if (words.count < 3 || !script_number(words.word[1], &addr) ||
+        !script_number(words.word[2], &value)) {
         unfit(script, line);
         return;
     }
@@ -175,7 +178,7 @@ static const struct directive {
     void (*run)(struct uboot_script *script, const char *line);
 } directives[] = {
     {"@expect", do_expect}, {"@fill", do_fill},       {"@read", do_read},   {"@title", do_title},
-    {"@send", do_send}, {"@trapped", do_trapped}, {"@until", do_until}, {"@write", do_write},
+    {"@send", do_send},     {"@trapped", do_trapped}, {"@until", do_until}, {"@write", do_write},
 };
 
 static const struct directive *directive_of(const char *line)
@@ -183,7 +186,8 @@ static const struct directive *directive_of(const char *line)
     size_t length = strcspn(line, " \t");
 
     for (size_t i = 0; i < sizeof(directives) / sizeof(directives[0]); i++) {
-        if (strlen(directives[i].name) == length && strncmp(directives[i].name, line, length) == 0) {
+        if (strlen(directives[i].name) == length &&
+            strncmp(directives[i].name, line, length) == 0) {
             return &directives[i];
         }
     }

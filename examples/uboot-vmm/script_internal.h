@@ -2,8 +2,9 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Between the files of the script engine: script.c reads lines and talks to the guest, script_words.c
- * reads words, script_checks.c checks answers, script_directives.c does what the @ lines say.
+ * Between the files of the script engine: script.c reads lines and talks to the guest,
+ * script_words.c reads words, script_checks.c checks answers, script_directives.c does what the @
+ * lines say.
  */
 #pragma once
 
@@ -49,7 +50,8 @@ struct script_words {
     unsigned width; /* of a `.b`, `.w`, `.l`, `.q` behind the first word; 0: none */
 };
 
-/* Put the addresses for {names} into `line`. Returns 0, or -1: a name that isn't known, or too long. */
+/* Put the addresses for {names} into `line`. Returns 0, or -1: a name that isn't known, or too
+ * long. */
 int script_expand(struct uboot_vmm *vmm, const char *line, char *expanded, size_t size);
 void script_words_cut(struct script_words *words, const char *line);
 

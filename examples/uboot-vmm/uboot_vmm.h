@@ -2,9 +2,9 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * A VMM for U-Boot (64-bit Arm), written against the public interfaces only: the same source runs on
- * a Linux host and as a root task on the kernel. What differs is the environment, which one small
- * file a side brings up and hands in.
+ * A VMM for U-Boot (64-bit Arm), written against the public interfaces only: the same source runs
+ * on a Linux host and as a root task on the kernel. What differs is the environment, which one
+ * small file a side brings up and hands in.
  *
  * Guest-physical addresses (all of QEMU's `virt` machine that U-Boot needs, and the six helpers):
  *
@@ -87,7 +87,7 @@ struct uboot_vmm_config {
     const struct uboot_vmm_range *absent; /* devices that aren't there: reads answer all-ones */
     size_t absent_count;
     struct uboot_vmm_console console;
-    const struct uboot_vmm_tracer *tracer; /* NULL: none */
+    const struct uboot_vmm_tracer *tracer;  /* NULL: none */
     int (*prepare)(vm_t *vm, void *cookie); /* NULL: none; before memory is made */
     void *prepare_cookie;
     void (*progress)(const char *what, void *cookie); /* NULL: none; before each step */
@@ -101,10 +101,10 @@ enum uboot_vmm_end {
     UBOOT_VMM_RUNNING,
     UBOOT_VMM_POWEROFF,
     UBOOT_VMM_RESET,
-    UBOOT_VMM_STOPPED,     /* `stop_asked` said so */
-    UBOOT_VMM_NOWHERE,     /* an access, or a fetch, where nothing is: see `fault` */
-    UBOOT_VMM_EXCEPTION,   /* a vcpu exit that this VMM doesn't know: see `fault.data` (ESR_EL2) */
-    UBOOT_VMM_FAILED,      /* anything else */
+    UBOOT_VMM_STOPPED,   /* `stop_asked` said so */
+    UBOOT_VMM_NOWHERE,   /* an access, or a fetch, where nothing is: see `fault` */
+    UBOOT_VMM_EXCEPTION, /* a vcpu exit that this VMM doesn't know: see `fault.data` (ESR_EL2) */
+    UBOOT_VMM_FAILED,    /* anything else */
 };
 
 /* A range of guest memory that the VMM made. */
@@ -113,10 +113,10 @@ struct uboot_vmm_area {
     uintptr_t base;
     size_t size;
     vm_memory_reservation_t *reservation; /* NULL where the library keeps the handle */
-    char *view;                           /* where the VMM sees it; NULL: asked for at each access */
-    uint64_t writes;                      /* of the guest that trapped, */
-    uintptr_t last_write;                 /* and the last of them: where, */
-    seL4_Word last_data;                  /* and what */
+    char *view;           /* where the VMM sees it; NULL: asked for at each access */
+    uint64_t writes;      /* of the guest that trapped, */
+    uintptr_t last_write; /* and the last of them: where, */
+    seL4_Word last_data;  /* and what */
 };
 
 /* The frames of a flash bank: ours, lent to the guest. */
@@ -151,8 +151,8 @@ int uboot_vmm_create(struct uboot_vmm *vmm, const struct uboot_vmm_config *confi
 /* Run until the guest ends; the reason is in `end`. 0 after poweroff or reset. */
 int uboot_vmm_run(struct uboot_vmm *vmm);
 
-/* Take down what uboot_vmm_create() made, in whatever state it is. The vcpu and the root of the guest's
- * address space, for which the VM's interface has no call, go with the environment. */
+/* Take down what uboot_vmm_create() made, in whatever state it is. The vcpu and the root of the
+ * guest's address space, for which the VM's interface has no call, go with the environment. */
 void uboot_vmm_destroy(struct uboot_vmm *vmm);
 
 /* The area that holds `gpa`, or NULL. */
@@ -163,9 +163,10 @@ struct uboot_vmm_area *uboot_vmm_area_named(struct uboot_vmm *vmm, const char *n
 const char *uboot_vmm_callback_name(memory_fault_callback_fn callback);
 
 /*
- * The VMM's own view of guest memory: calls `piece` with ascending pieces, at most a frame each. RAM
- * is seen through vm_ram_touch(), created pages through their pointer, all else by sharing the
- * guest's frames. Non-zero from `piece` ends it and is the result; -1 if some of the range isn't ours.
+ * The VMM's own view of guest memory: calls `piece` with ascending pieces, at most a frame each.
+ * RAM is seen through vm_ram_touch(), created pages through their pointer, all else by sharing the
+ * guest's frames. Non-zero from `piece` ends it and is the result; -1 if some of the range isn't
+ * ours.
  */
 typedef int (*uboot_vmm_piece_fn)(void *bytes, size_t size, void *cookie);
 int uboot_vmm_look(struct uboot_vmm *vmm, uintptr_t gpa, size_t size, uboot_vmm_piece_fn piece,
@@ -174,4 +175,5 @@ int uboot_vmm_read(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t siz
 int uboot_vmm_write(struct uboot_vmm *vmm, uintptr_t gpa, const void *bytes, size_t size);
 
 /* Put a sentence into `error`. Returns -1. */
-int uboot_vmm_fail(struct uboot_vmm *vmm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int uboot_vmm_fail(struct uboot_vmm *vmm, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));

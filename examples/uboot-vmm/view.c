@@ -18,7 +18,8 @@ struct look {
     size_t size;
 };
 
-static int look_at_ram(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t offset, void *cookie)
+static int look_at_ram(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t offset,
+                       void *cookie)
 {
     struct look *look = cookie;
 
@@ -36,8 +37,8 @@ static int look_at_frame(void *gpa, void *vaddr, void *cookie)
     return look->piece((char *)vaddr + look->offset, look->size, look->cookie);
 }
 
-/* Cacheable or not must be as the guest sees it: two views of a frame that differ there are undefined
- * on Arm. */
+/* Cacheable or not must be as the guest sees it: two views of a frame that differ there are
+ * undefined on Arm. */
 static int note_device(const struct guestmem_map_entry *entry, void *cookie)
 {
     struct guestmem_map_entry *wanted = cookie;
@@ -161,7 +162,8 @@ struct copy_in {
     const char *from;
 };
 
-/* The guest starts with its caches off: what is in ours must be in memory, and code out of theirs. */
+/* The guest starts with its caches off: what is in ours must be in memory, and code out of theirs.
+ */
 static int clean(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size)
 {
     size_t bits = vspace_get_cookie(&vmm->vm.mem.vm_vspace, (void *)gpa);

@@ -137,7 +137,8 @@ static int vm_make(struct uboot_vmm *vmm)
         return uboot_vmm_fail(vmm, "vm_init failed");
     }
     vmm->initialised = true;
-    if (vmm->config.prepare != NULL && vmm->config.prepare(&vmm->vm, vmm->config.prepare_cookie) != 0) {
+    if (vmm->config.prepare != NULL &&
+        vmm->config.prepare(&vmm->vm, vmm->config.prepare_cookie) != 0) {
         return uboot_vmm_fail(vmm, "the preparation of the VM failed");
     }
     vm_register_unhandled_mem_fault_callback(&vmm->vm, uboot_vmm_nowhere_fault, vmm);

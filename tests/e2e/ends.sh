@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright 2026 the guestmem authors
 #
-# Every way in which a run can end before its guest does, with its status; a trace file is valid JSON
-# after each.
+# Every way in which a run can end before its guest does, with its status; a trace file is valid
+# JSON after each.
 . "$(dirname "$0")/lib.sh"
 set -m # jobs in the background then have SIGINT as it is by default
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright 2026 the guestmem authors
 #
-# For the end-to-end tests, which are bash scripts. From the environment: RUN, the program; TOOLS, the
-# folder of this build's helpers; DEMO, the demonstration's script. Each test works in an empty
+# For the end-to-end tests, which are bash scripts. From the environment: RUN, the program; TOOLS,
+# the folder of this build's helpers; DEMO, the demonstration's script. Each test works in an empty
 # folder of its own and goes on after a failure; `finish` tells how many there were.
 
 set -u

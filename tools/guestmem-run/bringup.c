@@ -42,7 +42,8 @@ static uint64_t normal_bytes(uint64_t ram_bytes, unsigned frame_bits)
 {
     uint64_t unit = frame_bits == 30 ? 1ULL << 30 : 64ULL * MIB;
 
-    return (ram_bytes + ram_bytes / 64 + 64 * MIB + unit - 1) / unit * unit + (frame_bits == 30 ? unit : 0);
+    return (ram_bytes + ram_bytes / 64 + 64 * MIB + unit - 1) / unit * unit +
+           (frame_bits == 30 ? unit : 0);
 }
 
 /* Each frame takes a slot, and another where the VMM looks at it. */

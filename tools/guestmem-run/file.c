@@ -13,7 +13,8 @@
 
 #include "options.h"
 
-/* Files are read to their end, whatever stat says: pipes are welcome, and may be longer than allowed. */
+/* Files are read to their end, whatever stat says: pipes are welcome, and may be longer than
+ * allowed. */
 static int read_all(struct file *file, int fd, size_t most)
 {
     size_t room = 0;

@@ -12,6 +12,7 @@ struct file {
     size_t size;
 };
 
-/* Read a file whole. `what` is for the message. Returns 0, or a status after saying what is wrong. */
+/* Read a file whole. `what` is for the message. Returns 0, or a status after saying what is wrong.
+ */
 int file_read(struct file *file, const char *path, const char *what, size_t most);
 void file_drop(struct file *file);

@@ -66,7 +66,8 @@ static int load_device_tree(struct run *run)
 
 static int load_inputs(struct run *run)
 {
-    int status = file_read(&run->firmware, run->options.firmware, "firmware", UBOOT_VMM_FLASH_BYTES);
+    int status =
+        file_read(&run->firmware, run->options.firmware, "firmware", UBOOT_VMM_FLASH_BYTES);
 
     if (status == STATUS_OK && run->options.device_tree != NULL) {
         status = load_device_tree(run);
@@ -82,7 +83,8 @@ static int check_ram(const struct options *options)
     uint64_t available = bringup_available();
 
     if (options->ram_bytes > available) {
-        return complain("--ram: %" PRIu64 " MiB is more than this machine can give (%" PRIu64 " MiB)",
+        return complain("--ram: %" PRIu64 " MiB is more than this machine can give (%" PRIu64
+                        " MiB)",
                         options->ram_bytes >> 20, available >> 20);
     }
     return STATUS_OK;
@@ -167,10 +169,12 @@ static int make_vm(struct run *run)
         .progress = progress_step,
         .stop_asked = stop_is_asked,
     };
-    int err = bringup(run->options.ram_bytes, run->options.frame_bits, &run->host, &config.environment);
+    int err =
+        bringup(run->options.ram_bytes, run->options.frame_bits, &run->host, &config.environment);
 
     if (err != 0) {
-        complain("can't bring up %" PRIu64 " MiB: %s", run->options.ram_bytes >> 20, strerror(-err));
+        complain("can't bring up %" PRIu64 " MiB: %s", run->options.ram_bytes >> 20,
+                 strerror(-err));
         return STATUS_FAILED;
     }
     run->vmm_made = true;
@@ -223,9 +227,12 @@ static int run_guest(struct run *run)
     }
     uboot_vmm_run(&run->vmm);
     stop_halts_with_nothing();
+    run->run_ns = now_ns() - start;
+    if (run->options.console) {
+        fputs("\r\n", stdout);
+    }
     terminal_flush();
     terminal_restore();
-    run->run_ns = now_ns() - start;
     return STATUS_OK;
 }
 
@@ -276,7 +283,8 @@ static int status_of_stop(struct run *run)
 
     switch (stop_reason()) {
     case STOP_SIGNAL:
-        snprintf(text, sizeof(text), "ended by signal %d (%s)", stop_signal(), strsignal(stop_signal()));
+        snprintf(text, sizeof(text), "ended by signal %d (%s)", stop_signal(),
+                 strsignal(stop_signal()));
         complain_of_end(run, text);
         return STATUS_SIGNAL + stop_signal();
     case STOP_TIMEOUT:

@@ -164,7 +164,8 @@ static int set_timeout(struct options *options, const char *text)
 
     errno = 0;
     seconds = strtoul(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || text[0] == '-' || seconds == 0 || seconds > 1000000) {
+    if (end == text || *end != '\0' || errno != 0 || text[0] == '-' || seconds == 0 ||
+        seconds > 1000000) {
         return complain("--timeout %s: not a number of seconds from 1 to 1000000", text);
     }
     options->timeout_s = (unsigned)seconds;

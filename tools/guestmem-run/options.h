@@ -13,7 +13,7 @@
 enum status {
     STATUS_OK = 0,
     STATUS_FAILED = 1,    /* the guest failed, or a check did */
-    STATUS_USAGE = 2,     /* an option or a file that can't be used; nothing was started */
+    STATUS_USAGE = 2,     /* an option or a file that can't be used; the guest wasn't started */
     STATUS_TIMEOUT = 124, /* as timeout(1) */
     STATUS_SIGNAL = 128,  /* plus the signal's number */
 };

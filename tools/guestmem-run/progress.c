@@ -41,7 +41,8 @@ static void *draw(void *unused)
     pthread_mutex_lock(&lock);
     while (running) {
         if (pthread_cond_timedwait(&ended, &lock, &until) != 0) {
-            fprintf(stderr, "\r\033[Kloading: %s, %d.%d s", step, elapsed_ms / 1000, elapsed_ms / 100 % 10);
+            fprintf(stderr, "\r\033[Kloading: %s, %d.%d s", step, elapsed_ms / 1000,
+                    elapsed_ms / 100 % 10);
             drawn = true;
             elapsed_ms += REDRAW_MS;
             until = later(REDRAW_MS);

@@ -111,8 +111,8 @@ static const char *kind_name(enum guestmem_kind kind)
 
 static void print_map_heading(FILE *out)
 {
-    fprintf(out, "  %-12s  %9s  %-11s  %-8s  %-5s  %-6s  %-18s  %s\n", "address", "size", "name", "kind",
-            "guest", "memory", "frames", "callback");
+    fprintf(out, "  %-12s  %9s  %-11s  %-8s  %-5s  %-6s  %-18s  %s\n", "address", "size", "name",
+            "kind", "guest", "memory", "frames", "callback");
 }
 
 static bool is_mapped(const struct guestmem_map_entry *entry)
@@ -130,10 +130,12 @@ static void print_entry(FILE *out, struct uboot_vmm *vmm, const struct guestmem_
 
     say_size(size, sizeof(size), entry->size);
     say_frames(frames, sizeof(frames), entry->frames);
-    fprintf(out, "  0x%010" PRIxPTR "  %9s  %-11s  %-8s  %-5s  %-6s  %-18s  %s%s\n", entry->base, size,
-            area != NULL ? area->name : "-", kind_name(entry->kind), rights,
-            !mapped ? "-" : entry->device ? "device" : "normal", frames,
-            uboot_vmm_callback_name(entry->fault_callback), entry->lazy ? ", lazy" : "");
+    fprintf(out, "  0x%010" PRIxPTR "  %9s  %-11s  %-8s  %-5s  %-6s  %-18s  %s%s\n", entry->base,
+            size, area != NULL ? area->name : "-", kind_name(entry->kind), rights,
+            !mapped         ? "-"
+            : entry->device ? "device"
+                            : "normal",
+            frames, uboot_vmm_callback_name(entry->fault_callback), entry->lazy ? ", lazy" : "");
 }
 
 static int visit_all(const struct guestmem_map_entry *entry, void *cookie)
@@ -188,7 +190,8 @@ void report_stats(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t ru
     row("book-keeping", "%zu bytes", stats.bytes);
     row("guest faults", "%" PRIu64 " (%" PRIu64 " populated, %" PRIu64 " unhandled)", stats.faults,
         stats.faults_populated, stats.faults_unhandled);
-    row("kernel invocations", "%" PRIu64 " (%" PRIu64 " maps, %" PRIu64 " retypes, %" PRIu64 " copies)",
+    row("kernel invocations",
+        "%" PRIu64 " (%" PRIu64 " maps, %" PRIu64 " retypes, %" PRIu64 " copies)",
         counts.invocations, counts.maps, counts.retypes, counts.copies);
     row("guest ran", "%.2f s", (double)run_ns / 1e9);
 }
@@ -240,17 +243,20 @@ void report_fault(struct uboot_vmm *vmm)
     const struct uboot_vmm_event *fault = &vmm->fault;
 
     if (vmm->end == UBOOT_VMM_EXCEPTION) {
-        fprintf(stderr, "guestmem-run: the guest did what this VM doesn't have: pc 0x%" PRIxPTR
-                        ", syndrome 0x%" PRIx64 " (class 0x%" PRIx64 ")\n",
+        fprintf(stderr,
+                "guestmem-run: the guest did what this VM doesn't have: pc 0x%" PRIxPTR
+                ", syndrome 0x%" PRIx64 " (class 0x%" PRIx64 ")\n",
                 fault->pc, (uint64_t)fault->data, (uint64_t)fault->data >> 26);
         report_around(vmm, fault->pc);
         return;
     }
     if (fault->pc == fault->addr) {
-        fprintf(stderr, "guestmem-run: the guest jumped to nowhere: pc 0x%" PRIxPTR "\n", fault->pc);
+        fprintf(stderr, "guestmem-run: the guest jumped to nowhere: pc 0x%" PRIxPTR "\n",
+                fault->pc);
     } else {
-        fprintf(stderr, "guestmem-run: the guest %s nowhere: pc 0x%" PRIxPTR ", address 0x%" PRIxPTR
-                        ", %zu bytes\n",
+        fprintf(stderr,
+                "guestmem-run: the guest %s nowhere: pc 0x%" PRIxPTR ", address 0x%" PRIxPTR
+                ", %zu bytes\n",
                 fault->is_read ? "read" : "wrote", fault->pc, fault->addr, fault->size);
     }
     report_around(vmm, fault->addr);

@@ -77,7 +77,7 @@ static void on_continue(int number)
     terminal_again();
 }
 
-static void catch(int number, void (*handler)(int number))
+static void catch (int number, void (*handler)(int number))
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART | SA_ONSTACK};
 
@@ -85,17 +85,28 @@ static void catch(int number, void (*handler)(int number))
     sigaction(number, &action, NULL);
 }
 
+/* What was ignored from the start stays so: nohup, and jobs in a script's background. */
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 void stop_install(unsigned timeout_s)
 {
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM};
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct itimerval timer = {.it_value = {.tv_sec = timeout_s}};
 
     for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        catch(ends[i], on_signal);
+        if (!is_ignored(ends[i])) {
+            catch (ends[i], on_signal);
+        }
     }
-    catch(SIGPIPE, SIG_IGN);
-    catch(SIGABRT, on_crash);
-    catch(SIGCONT, on_continue);
+    catch (SIGALRM, on_signal);
+    catch (SIGPIPE, SIG_IGN);
+    catch (SIGABRT, on_crash);
+    catch (SIGCONT, on_continue);
     if (timeout_s != 0) {
         setitimer(ITIMER_REAL, &timer, NULL);
     }

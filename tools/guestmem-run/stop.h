@@ -11,17 +11,19 @@
 
 enum stop_reason {
     STOP_NONE,
-    STOP_SIGNAL,  /* see stop_signal() */
+    STOP_SIGNAL, /* see stop_signal() */
     STOP_TIMEOUT,
-    STOP_OUTPUT,  /* standard output is closed */
-    STOP_LEFT,    /* Ctrl-A X */
-    STOP_DONE,    /* the script has nothing more to send */
+    STOP_OUTPUT, /* standard output is closed */
+    STOP_LEFT,   /* Ctrl-A X */
+    STOP_DONE,   /* the script has nothing more to send */
 };
 
-/* Catch signals, and start the clock unless `timeout_s` is 0. Ignores SIGPIPE: writes fail instead. */
+/* Catch signals, and start the clock unless `timeout_s` is 0. Ignores SIGPIPE: writes fail instead.
+ */
 void stop_install(unsigned timeout_s);
 
-/* From now on, ask `halt` to stop the guest as well. It must be safe to call in a signal handler. */
+/* From now on, ask `halt` to stop the guest as well. It must be safe to call in a signal handler.
+ */
 void stop_halts_with(void (*halt)(void *cookie), void *cookie);
 void stop_halts_with_nothing(void);
 

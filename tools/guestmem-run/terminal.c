@@ -97,8 +97,9 @@ void terminal_put(char byte, void *cookie)
 /* -------------------------------------------------------------------------------------- input */
 
 /*
- * A guest at its prompt asks for input and does nothing else; one that works asks now and then. Many
- * questions in little time are the former: wait for input, rather than answer millions of them.
+ * A guest at its prompt asks for input and does nothing else; one that works asks now and then.
+ * Many questions in little time are the former: wait for input, rather than answer millions of
+ * them.
  */
 enum {
     QUESTIONS = 64,

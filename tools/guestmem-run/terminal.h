@@ -18,8 +18,8 @@ void terminal_again(void);
 
 /* The guest's bytes. Held back until a newline, or until the guest looks for input. */
 void terminal_put(char byte, void *cookie);
-/* The next byte for the guest, or -1. Takes Ctrl-A X. Waits a little when the guest does nothing but
- * ask. */
+/* The next byte for the guest, or -1. Takes Ctrl-A X. Waits a little when the guest does nothing
+ * but ask. */
 int terminal_get(void *cookie);
 /* The same with no input: the end of a run that has none is a signal or the timeout. */
 int terminal_get_nothing(void *cookie);

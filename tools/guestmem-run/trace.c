@@ -53,8 +53,9 @@ static void write_all(struct trace *trace, size_t size)
 
     while (done < size && trace->error == 0) {
         const char *from = trace->block + done;
-        ssize_t put = trace->regular ? pwrite(trace->fd, from, size - done, trace->end + (off_t)done)
-                                     : write(trace->fd, from, size - done);
+        ssize_t put = trace->regular
+                          ? pwrite(trace->fd, from, size - done, trace->end + (off_t)done)
+                          : write(trace->fd, from, size - done);
         if (put < 0 && errno != EINTR) {
             trace->error = errno;
         }
@@ -109,7 +110,8 @@ struct trace *trace_open(const char *path)
         return NULL;
     }
     trace->regular = fstat(trace->fd, &status) == 0 && S_ISREG(status.st_mode);
-    trace->tracer = (struct uboot_vmm_tracer){.now_ns = now_ns, .event = add_event, .cookie = trace};
+    trace->tracer =
+        (struct uboot_vmm_tracer){.now_ns = now_ns, .event = add_event, .cookie = trace};
     trace->start_ns = now_ns(NULL);
     memcpy(trace->block, head, sizeof(head) - 1);
     trace->used = sizeof(head) - 1;

@@ -12,7 +12,8 @@ struct trace;
 
 /* Returns NULL and sets errno. An existing file is replaced. */
 struct trace *trace_open(const char *path);
-/* Write what is left, and close. Accepts NULL. Returns 0, or the errno of the first failed write. */
+/* Write what is left, and close. Accepts NULL. Returns 0, or the errno of the first failed write.
+ */
 int trace_close(struct trace *trace);
 
 /* How to hand it to the VMM; valid as long as the trace. */
