@@ -63,7 +63,7 @@ bool gm_extents_edge(const struct gm_extents *list, uint64_t page)
 
 int gm_extents_reserve(struct gm_space *space, struct gm_extents *list, size_t more)
 {
-    return gm_room_reserve(space, &list->room, (void **)&list->at, &list->count, sizeof(list->at[0]),
+    return gm_room_reserve(space, &list->room, &list->at, &list->count, sizeof(list->at[0]),
                            list->count + more, FIRST_CAPACITY);
 }
 
@@ -177,6 +177,6 @@ void gm_extents_join(struct gm_extents *list)
 
 void gm_extents_drop(struct gm_space *space, struct gm_extents *list)
 {
-    gm_room_drop(space, &list->room, (void **)&list->at, sizeof(list->at[0]));
+    gm_room_drop(space, &list->room, &list->at, sizeof(list->at[0]));
     list->count = 0;
 }

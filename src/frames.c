@@ -65,7 +65,7 @@ static void drop_holdings(struct gm_space *space, struct gm_holdings *list)
         gm_holding_give(space, &list->at[i]);
     }
     list->count = 0;
-    gm_room_drop(space, &list->room, (void **)&list->at, sizeof(list->at[0]));
+    gm_room_drop(space, &list->room, &list->at, sizeof(list->at[0]));
 }
 
 void gm_frames_give(struct gm_space *space, const struct gm_source *source, struct gm_memory *memory)
@@ -150,7 +150,7 @@ static void merge_holdings(struct gm_space *space, struct gm_holdings *from, str
         gm_holdings_insert(to, from->at[i]);
     }
     from->count = 0;
-    gm_room_drop(space, &from->room, (void **)&from->at, sizeof(from->at[0]));
+    gm_room_drop(space, &from->room, &from->at, sizeof(from->at[0]));
 }
 
 void gm_frames_merge(struct gm_space *space, struct gm_memory *load, struct gm_memory *memory)

@@ -58,6 +58,7 @@ static int check(struct gm_space *space, struct vm_memory_reservation *res, cons
     unsigned size = size_index(frame->size_bits);
     uintptr_t base = gm_page_base(res);
     uintptr_t place;
+    uint64_t first;
     bool device;
     int error;
 
@@ -68,22 +69,24 @@ static int check(struct gm_space *space, struct vm_memory_reservation *res, cons
         return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame has no size of this architecture", 0);
     }
     place = frame->vaddr & ~(((uintptr_t)1 << frame->size_bits) - 1);
-    if (place != base + (page << gm_arch_frame_bits[0])) {
-        return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame does not go where one is needed", 0);
-    }
-    if (page + gm_size_pages(size) > gm_page_count(res)) {
+    first = (place - base) >> gm_arch_frame_bits[0];
+    if (place < base || first + gm_size_pages(size) > gm_page_count(res)) {
         return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame leaves the reservation", 0);
     }
+    if (first > page || first + gm_size_pages(size) <= page) {
+        return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame does not go where one is needed", 0);
+    }
     error = find_device(space, res, source, frame->cptr, &device);
-    *extent = (struct gm_extent){.cptr = frame->cptr, .page = (uint32_t)page, .count = 1, .size = size & 3u,
+    *extent = (struct gm_extent){.cptr = frame->cptr, .page = (uint32_t)first, .count = 1, .size = size & 3u,
                                  .rights = gm_rights_of(frame->rights) & 3u, .device = device};
     return error;
 }
 
-/* Get the frame for `page` from the caller, and add it to the load. */
+/* Get the frame for `page` from the caller, and add it to the load, unless it meets one there or in
+ * `present`, which may be NULL. */
 static int take_next(struct gm_space *space, struct vm_memory_reservation *res,
-                     const struct gm_source *source, uint64_t page, struct gm_memory *load,
-                     struct gm_extent *extent)
+                     const struct gm_source *source, const struct gm_extents *present, uint64_t page,
+                     struct gm_memory *load, struct gm_extent *extent)
 {
     uintptr_t base = gm_page_base(res);
     uintptr_t address = page == 0 ? res->base : base + (page << gm_arch_frame_bits[0]);
@@ -96,6 +99,11 @@ static int take_next(struct gm_space *space, struct vm_memory_reservation *res,
     frame = source->kind == GM_SOURCE_ARRAY ? from_array(source, base, page)
                                             : source->iterator(address, source->cookie);
     error = check(space, res, source, &frame, page, extent);
+    if (error == GUESTMEM_OK &&
+        (!gm_extents_free(&load->frames, extent->page, gm_extent_end(extent)) ||
+         (present != NULL && !gm_extents_free(present, extent->page, gm_extent_end(extent))))) {
+        error = gm_fail(space, GUESTMEM_EFRAME, "the caller's frame covers another", 0);
+    }
     if (error == GUESTMEM_OK) {
         gm_extents_insert(&load->frames, *extent);
     } else if (frame.cptr != seL4_CapNull && source->release != NULL) {
@@ -109,8 +117,8 @@ int gm_given_take(struct gm_space *space, struct vm_memory_reservation *res, con
 {
     struct gm_extent extent;
 
-    for (uint64_t page = from; page < to; page += gm_size_pages(extent.size)) {
-        int error = take_next(space, res, source, page, load, &extent);
+    for (uint64_t page = from; page < to; page = gm_extent_end(&extent)) {
+        int error = take_next(space, res, source, NULL, page, load, &extent);
 
         if (error != GUESTMEM_OK) {
             return error;
@@ -124,15 +132,9 @@ int gm_given_take_one(struct gm_space *space, struct vm_memory_reservation *res,
                       struct gm_memory *load)
 {
     struct gm_extent extent;
-    int error;
 
     if (source->kind == GM_SOURCE_ARRAY) {
         page -= page % gm_size_pages(source->array_size);
     }
-    error = take_next(space, res, source, page, load, &extent);
-    if (error == GUESTMEM_OK && !gm_extents_free(present, page, page + gm_size_pages(extent.size))) {
-        gm_frames_give_part(space, source, load, page, page + gm_size_pages(extent.size));
-        error = gm_fail(space, GUESTMEM_EFRAME, "the caller's frame covers one that is mapped", 0);
-    }
-    return error;
+    return take_next(space, res, source, present, page, load, &extent);
 }

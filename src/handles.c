@@ -68,7 +68,7 @@ static struct gm_block *new_block(struct gm_space *space)
     if (block == NULL) {
         return NULL;
     }
-    if (gm_room_reserve(space, &handles->room, (void **)&handles->block, &handles->count,
+    if (gm_room_reserve(space, &handles->room, &handles->block, &handles->count,
                         sizeof(handles->block[0]), handles->count + 1, FIRST_CAPACITY)) {
         gm_free(space, block, sizeof(*block));
         return NULL;
@@ -109,7 +109,7 @@ static void drop_block(struct gm_space *space, struct gm_block *block)
     memmove(&handles->block[at], &handles->block[at + 1], (handles->count - at) * sizeof(handles->block[0]));
     gm_free(space, block, sizeof(*block));
     if (handles->count == 0) {
-        gm_room_drop(space, &handles->room, (void **)&handles->block, sizeof(handles->block[0]));
+        gm_room_drop(space, &handles->room, &handles->block, sizeof(handles->block[0]));
     }
 }
 

@@ -12,7 +12,7 @@ enum { FIRST_CAPACITY = 2 };
 
 int gm_holdings_reserve(struct gm_space *space, struct gm_holdings *list, size_t more)
 {
-    return gm_room_reserve(space, &list->room, (void **)&list->at, &list->count, sizeof(list->at[0]),
+    return gm_room_reserve(space, &list->room, &list->at, &list->count, sizeof(list->at[0]),
                            list->count + more, FIRST_CAPACITY);
 }
 

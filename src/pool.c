@@ -46,9 +46,9 @@ static int make_room(struct gm_space *space, size_t pools_wanted)
     struct gm_pools *pools = &space->pools;
     struct gm_range_alloc *free = &pools->free;
 
-    if (gm_room_reserve(space, &pools->room, (void **)&pools->at, &pools->count, sizeof(pools->at[0]),
+    if (gm_room_reserve(space, &pools->room, &pools->at, &pools->count, sizeof(pools->at[0]),
                         pools_wanted, FIRST_CAPACITY) ||
-        gm_room_reserve(space, &pools->free_room, (void **)&free->range, &free->count,
+        gm_room_reserve(space, &pools->free_room, &free->range, &free->count,
                         sizeof(free->range[0]), gm_range_alloc_room(free), FIRST_CAPACITY)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note anonymous memory", 0);
     }
@@ -120,7 +120,7 @@ void gm_pools_drop(struct gm_space *space)
 {
     struct gm_pools *pools = &space->pools;
 
-    gm_room_drop(space, &pools->room, (void **)&pools->at, sizeof(pools->at[0]));
-    gm_room_drop(space, &pools->free_room, (void **)&pools->free.range, sizeof(pools->free.range[0]));
+    gm_room_drop(space, &pools->room, &pools->at, sizeof(pools->at[0]));
+    gm_room_drop(space, &pools->free_room, &pools->free.range, sizeof(pools->free.range[0]));
     *pools = (struct gm_pools){0};
 }

@@ -47,7 +47,7 @@ int gm_ram_make_room(struct gm_space *space)
         free(mem->ram_regions); /* the empty block that a VM library's vm_init() starts with */
         mem->ram_regions = NULL;
     }
-    if (gm_room_reserve(space, &space->ram_room, (void **)&mem->ram_regions, &space->ram_count,
+    if (gm_room_reserve(space, &space->ram_room, &mem->ram_regions, &space->ram_count,
                         sizeof(mem->ram_regions[0]),
                         space->ram_count + space->ram_reservations + 1 + REGIONS_A_CHANGE, FIRST_CAPACITY)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note the RAM", 0);

@@ -120,7 +120,7 @@ static int prepare_index(struct gm_space *space, uintptr_t base, struct gm_range
     if (*spare == NULL) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note the reservation", 0);
     }
-    if (gm_room_reserve(space, &space->index_room, (void **)&space->index.top, &space->index.count,
+    if (gm_room_reserve(space, &space->index_room, &space->index.top, &space->index.count,
                         sizeof(space->index.top[0]), space->index.count + 1, FIRST_CAPACITY)) {
         gm_free(space, *spare, sizeof(**spare));
         return gm_fail(space, GUESTMEM_ENOMEM, "note the reservation", 0);
@@ -201,7 +201,7 @@ void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res)
     unused = gm_range_index_remove(&space->index, res->base);
     gm_free(space, unused, sizeof(*unused));
     if (space->index.count == 0) {
-        gm_room_drop(space, &space->index_room, (void **)&space->index.top, sizeof(space->index.top[0]));
+        gm_room_drop(space, &space->index_room, &space->index.top, sizeof(space->index.top[0]));
     }
     gm_handle_drop(space, res);
     space->stats.reservations--;

@@ -9,6 +9,20 @@
 #include "failure.h"
 #include "space.h"
 
+/* The pointer to the block is of the elements' type: read and written as bytes, not as a void pointer. */
+static void *get(const void *array)
+{
+    void *block;
+
+    memcpy(&block, array, sizeof(block));
+    return block;
+}
+
+static void set(void *array, void *block)
+{
+    memcpy(array, &block, sizeof(block));
+}
+
 static bool is_listed(const struct gm_space *space, const struct gm_room *room)
 {
     for (const struct gm_room *listed = space->grown; listed != NULL; listed = listed->next) {
@@ -29,7 +43,7 @@ static void unlist(struct gm_space *space, const struct gm_room *room)
     *link = room->next;
 }
 
-int gm_room_reserve(struct gm_space *space, struct gm_room *room, void **array, const size_t *count,
+int gm_room_reserve(struct gm_space *space, struct gm_room *room, void *array, const size_t *count,
                     size_t element, size_t wanted, size_t first)
 {
     size_t capacity = room->capacity + room->capacity / 2;
@@ -45,16 +59,16 @@ int gm_room_reserve(struct gm_space *space, struct gm_room *room, void **array, 
         return GUESTMEM_ENOMEM;
     }
     if (*count > 0) {
-        memcpy(block, *array, *count * element);
+        memcpy(block, get(array), *count * element);
     }
     if (is_listed(space, room)) {
-        gm_free(space, *array, room->capacity * element);
+        gm_free(space, get(array), room->capacity * element);
     } else {
-        *room = (struct gm_room){0, space->grown, array, count, element, *array, room->capacity};
+        *room = (struct gm_room){0, space->grown, array, count, element, get(array), room->capacity};
         space->grown = room;
     }
     room->capacity = capacity;
-    *array = block;
+    set(array, block);
     return GUESTMEM_OK;
 }
 
@@ -70,10 +84,10 @@ void gm_room_revert(struct gm_space *space)
 {
     for (struct gm_room *room = space->grown; room != NULL; room = room->next) {
         if (*room->count > 0) {
-            memcpy(room->before, *room->array, *room->count * room->element);
+            memcpy(room->before, get(room->array), *room->count * room->element);
         }
-        gm_free(space, *room->array, room->capacity * room->element);
-        *room->array = room->before;
+        gm_free(space, get(room->array), room->capacity * room->element);
+        set(room->array, room->before);
         room->capacity = room->before_capacity;
     }
     space->grown = NULL;
@@ -87,10 +101,10 @@ void gm_room_keep(struct gm_space *space, struct gm_room *room)
     }
 }
 
-void gm_room_drop(struct gm_space *space, struct gm_room *room, void **array, size_t element)
+void gm_room_drop(struct gm_space *space, struct gm_room *room, void *array, size_t element)
 {
     gm_room_keep(space, room);
-    gm_free(space, *array, room->capacity * element);
-    *array = NULL;
+    gm_free(space, get(array), room->capacity * element);
+    set(array, NULL);
     *room = (struct gm_room){0};
 }

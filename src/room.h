@@ -16,7 +16,7 @@ struct gm_room {
     size_t capacity; /* elements */
     /* While the call that enlarged the array is under way: */
     struct gm_room *next; /* in the space's list of them */
-    void **array;
+    void *array; /* address of the pointer to the block, whatever its type */
     const size_t *count;
     size_t element;
     void *before; /* the smaller block; NULL if there was none */
@@ -26,9 +26,10 @@ struct gm_room {
 /*
  * Let an array of `*count` elements of `element` bytes have room for `wanted`, at least `first` from
  * the start and then half as many again. `array`, `count` and `room` must stay where they are until
- * the call ends. Returns GUESTMEM_OK; or GUESTMEM_ENOMEM, with the array as it was.
+ * the call ends. `array` is the address of the pointer to the elements. Returns GUESTMEM_OK; or
+ * GUESTMEM_ENOMEM, with the array as it was.
  */
-int gm_room_reserve(struct gm_space *space, struct gm_room *room, void **array, const size_t *count,
+int gm_room_reserve(struct gm_space *space, struct gm_room *room, void *array, const size_t *count,
                     size_t element, size_t wanted, size_t first);
 
 /* The call under way ends: keep what grew, or go back. Going back needs the old counts. */
@@ -39,4 +40,4 @@ void gm_room_revert(struct gm_space *space);
 void gm_room_keep(struct gm_space *space, struct gm_room *room);
 
 /* Give the array's bytes back, also in the middle of a call. */
-void gm_room_drop(struct gm_space *space, struct gm_room *room, void **array, size_t element);
+void gm_room_drop(struct gm_space *space, struct gm_room *room, void *array, size_t element);

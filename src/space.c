@@ -55,7 +55,7 @@ struct gm_space *gm_space_new(vspace_t *own, vspace_t *vmm, vka_t *vka, seL4_CPt
 static void drop_ram(struct gm_space *space)
 {
     if (space->vm != NULL && space->ram_room.capacity != 0) {
-        gm_room_drop(space, &space->ram_room, (void **)&space->vm->mem.ram_regions,
+        gm_room_drop(space, &space->ram_room, &space->vm->mem.ram_regions,
                      sizeof(space->vm->mem.ram_regions[0]));
         space->vm->mem.num_ram_regions = 0;
     }
@@ -73,10 +73,11 @@ void gm_space_drop(struct gm_space *space)
     for (unsigned level = 0; level < GM_ARCH_LEVEL_COUNT; level++) {
         struct gm_tables *tables = &space->tables[level];
 
-        gm_room_drop(space, &tables->room, (void **)&tables->at, sizeof(tables->at[0]));
+        gm_room_drop(space, &tables->room, &tables->at, sizeof(tables->at[0]));
     }
     drop_ram(space);
-    if (space->vm != NULL && space->vm->mem.reservation_cookie != NULL) {
+    if (space->vm != NULL) {
+        space->vm->mem.vm_vspace.data = NULL; /* also when a copy of that vspace_t was torn down */
         space->vm->mem.reservation_cookie->space = NULL;
     }
     ps_free(&own_ops, sizeof(*space), space);

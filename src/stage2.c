@@ -89,7 +89,7 @@ static int add_table(struct gm_space *space, unsigned level, uintptr_t base)
     size_t at;
     int error;
 
-    if (gm_room_reserve(space, &tables->room, (void **)&tables->at, &tables->count, sizeof(tables->at[0]),
+    if (gm_room_reserve(space, &tables->room, &tables->at, &tables->count, sizeof(tables->at[0]),
                         tables->count + 1, FIRST_CAPACITY)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note a page table", 0);
     }
