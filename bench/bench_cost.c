@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  *
- * What backing 1 GiB costs in kernel calls, cap slots and bytes, and what the VMM's view of it adds.
- * The environment counts: every invocation is in it, those of its own allocator included. Bytes
- * are the library's own book-keeping.
+ * What backing 1 GiB costs in kernel calls, cap slots and bytes, and what the VMM's view of it
+ * adds. The environment counts: every invocation is in it, those of its own allocator included.
+ * Bytes are the library's own book-keeping.
  */
 #include "bench_vm.h"
 

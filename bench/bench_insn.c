@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  *
- * bench-insn reserve|free|register asc|desc|rand: do one thing many times, to be counted by callgrind.
- * Everything counted happens inside bench_region(), which is where collection is switched on; setting
- * up and taking down are outside. Prints how many operations that was.
+ * bench-insn reserve|free|register asc|desc|rand: do one thing many times, to be counted by
+ * callgrind. Everything counted happens inside bench_region(), which is where collection is
+ * switched on; setting up and taking down are outside. Prints how many operations that was.
  */
 #include "bench_vm.h"
 

@@ -4,13 +4,12 @@
  *
  * 1 GiB of guest RAM, ready for use: through the library, and as a bare mapping of a memfd that is
  * given to the engine. On both sides the clock stops when every page has memory behind it, the VMM
- * has read a byte of each page, and the guest has read a word of each 2 MiB. The sides take turns, each
- * run in a process of its own.
+ * has read a byte of each page, and the guest has read a word of each 2 MiB. The sides take turns,
+ * each run in a process of its own.
  */
 #define _GNU_SOURCE
 #include "bench_vm.h"
 
-#include <guestmem/host_vm.h>
 #include <sel4vm/arch/guest_arm_context.h>
 #include <sel4vm/boot.h>
 #include <stdlib.h>
@@ -20,7 +19,7 @@
 #include <unicorn/unicorn.h>
 #include <unistd.h>
 
-enum { PAIRS = 7, PAGE = 4096, VCPU_PRIORITY = 100 };
+enum { PAIRS = 7, PAGE = 4096, VCPU_PRIORITY = 100, SPSR_EL1H_MASKED = 0x3c5 };
 
 #define RAM_BASE UINT64_C(0x40000000)
 #define RAM_BYTES (UINT64_C(1) << 30)
@@ -108,7 +107,8 @@ static int stop_at_smc(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie)
 
 static vm_vcpu_t *make_vcpu(vm_t *vm, bool *stopped)
 {
-    seL4_UserContext context = {.pc = RAM_BASE, .spsr = 0x3c5, .x0 = RAM_BASE, .x1 = RAM_END};
+    seL4_UserContext context = {
+        .pc = RAM_BASE, .spsr = SPSR_EL1H_MASKED, .x0 = RAM_BASE, .x1 = RAM_END};
     vm_vcpu_t *vcpu = vm_create_vcpu(vm, VCPU_PRIORITY);
 
     bench_require(vcpu != NULL && vm_assign_vcpu_target(vcpu, 0) == 0, "create a vcpu");

@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  *
- * bench-uboot [FIRMWARE]: U-Boot to its prompt, on bare Unicorn and through the VMM runtime. The two
- * take turns, each run in a process of its own that starts from nothing, so that neither inherits
- * the other's warm memory; both must print the same text. The result is the median of the ratios of
- * neighbouring runs, which leaves out whatever else the machine was doing at the time.
+ * bench-uboot [FIRMWARE]: U-Boot to its prompt, on bare Unicorn and through the VMM runtime. The
+ * two take turns, each run in a process of its own that starts from nothing, so that neither
+ * inherits the other's warm memory; both must print the same text. The result is the median of the
+ * ratios of neighbouring runs, which leaves out whatever else the machine was doing at the time.
  */
 #include "bench_vm.h"
 #include "uboot.h"

@@ -41,14 +41,13 @@ void bench_vm_create(struct bench_vm *bench, uint64_t ram_bytes, unsigned frame_
 
 void bench_vm_destroy(struct bench_vm *bench)
 {
-    bench_require(guestmem_destroy(&bench->vm) == GUESTMEM_OK, "take the memory down");
+    bench_require(guestmem_host_vm_destroy(&bench->vm) == 0, "take the VM down");
     guestmem_host_destroy(bench->host);
 }
 
 void *bench_share(size_t bytes)
 {
-    void *shared =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     bench_require(shared != MAP_FAILED, "share memory with the runs");
     return shared;

@@ -12,6 +12,7 @@
 
 #include <guestmem/guestmem.h>
 #include <guestmem/host.h>
+#include <guestmem/host_vm.h>
 #include <sel4vm/guest_memory_helpers.h>
 #include <sel4vm/guest_ram.h>
 #include <sel4vm/guest_vm.h>

@@ -46,8 +46,8 @@ void uboot_pl011_write(struct uboot_console *console, uint64_t offset, uint64_t 
 bool uboot_firmware_load(const char *path, struct uboot_image *image);
 bool uboot_devicetree_build(struct uboot_image *image);
 
-/* Bring the machine up, run to the prompt and take it down. Seconds from before the first allocation
- * to the prompt, or a negative number after saying why on stderr. */
+/* Bring the machine up, run to the prompt and take it down. Seconds from before the first
+ * allocation to the prompt, or a negative number after saying why on stderr. */
 double uboot_run_bare(const struct uboot_image *firmware, const struct uboot_image *dtb,
                       struct uboot_console *console);
 double uboot_run_vmm(const struct uboot_image *firmware, const struct uboot_image *dtb,

@@ -10,13 +10,13 @@
 
 #include "bench_vm.h"
 
+#include <sel4vm/arch/guest_arm_context.h>
 #include <sel4vm/boot.h>
 #include <sel4vm/guest_vcpu_fault.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The firmware and, at 64 MiB, the environment: what U-Boot reads. */
-enum { HOST_RAM_BYTES = 512 << 20, VCPU_PRIORITY = 100 };
+enum { HOST_RAM_BYTES = 512 << 20, VCPU_PRIORITY = 100, SPSR_EL1H_MASKED = 0x3c5 };
 
 struct board {
     struct bench_vm bench;
@@ -31,7 +31,6 @@ static memory_fault_result_t access_pl011(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t a
     struct board *board = cookie;
     uint64_t offset = addr - UBOOT_PL011_BASE;
 
-    (void)vm;
     (void)size;
     if (is_vcpu_read_fault(vcpu)) {
         set_vcpu_fault_data(vcpu, uboot_pl011_read(board->console, offset));
@@ -39,7 +38,7 @@ static memory_fault_result_t access_pl011(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t a
         uboot_pl011_write(board->console, offset, get_vcpu_fault_data(vcpu));
         if (board->console->at_prompt) {
             board->seconds = bench_seconds() - board->start;
-            return FAULT_ERROR; /* the way for a callback to end vm_run() */
+            guestmem_host_vm_stop(vm);
         }
     }
     advance_vcpu_fault(vcpu);
@@ -67,9 +66,9 @@ static void make_memory(struct board *board, const struct uboot_image *firmware,
     bench_require(guestmem_set_rights(vm, UBOOT_FLASH_BASE, UBOOT_FLASH_BYTES, seL4_CanRead) ==
                       GUESTMEM_OK,
                   "make the flash read-only");
-    bench_require(vm_reserve_memory_at(vm, UBOOT_PL011_BASE, UBOOT_PL011_BYTES, access_pl011,
-                                       board) != NULL,
-                  "reserve the PL011");
+    bench_require(
+        vm_reserve_memory_at(vm, UBOOT_PL011_BASE, UBOOT_PL011_BYTES, access_pl011, board) != NULL,
+        "reserve the PL011");
 }
 
 static memory_fault_result_t ignore_write(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
@@ -90,7 +89,8 @@ double uboot_run_vmm(const struct uboot_image *firmware, const struct uboot_imag
                      struct uboot_console *console)
 {
     static struct board board;
-    seL4_UserContext context = {.pc = UBOOT_FLASH_BASE, .x0 = UBOOT_RAM_BASE};
+    seL4_UserContext context = {
+        .pc = UBOOT_FLASH_BASE, .spsr = SPSR_EL1H_MASKED, .x0 = UBOOT_RAM_BASE};
     vm_vcpu_t *vcpu;
 
     board = (struct board){.console = console, .start = bench_seconds(), .seconds = -1};

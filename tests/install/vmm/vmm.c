@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  *
- * A small VMM as somebody else would write it, against the installed copies: memory from two helpers,
- * read and written by the VMM, counted, and all of it returned.
+ * A small VMM as somebody else would write it, against the installed copies: memory from two
+ * helpers, read and written by the VMM, counted, and all of it returned.
  */
 #include <guestmem/guestmem.h>
 #include <guestmem/host.h>
@@ -32,8 +32,8 @@ static void require(int held, const char *what)
 
 static void back_a_reservation(vm_t *vm)
 {
-    vm_memory_reservation_t *reservation = vm_reserve_memory_at(
-        vm, HOLE_BASE, HOLE_BYTES, default_error_fault_callback, NULL);
+    vm_memory_reservation_t *reservation =
+        vm_reserve_memory_at(vm, HOLE_BASE, HOLE_BYTES, default_error_fault_callback, NULL);
 
     require(reservation != NULL, "reserve");
     require(map_frame_alloc_reservation(vm, reservation) == 0, "back the reservation");
@@ -79,7 +79,8 @@ int main(void)
     check_statistics(&vm);
     require(guestmem_destroy(&vm) == GUESTMEM_OK, "destroy");
     guestmem_host_count(host, &after);
-    require(after.frames_2m == 0 && after.frames_4k == 0 && after.vmm_mappings == before.vmm_mappings,
+    require(after.frames_2m == 0 && after.frames_4k == 0 &&
+                after.vmm_mappings == before.vmm_mappings,
             "nothing left behind");
     guestmem_host_destroy(host);
     printf("a VMM against the installed copies: good\n");
