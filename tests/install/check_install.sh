@@ -54,6 +54,16 @@ cp -r "$source/tests/install/vmm" "$work/by-cmake"
 "$cmake" --build "$work/by-cmake/out" >/dev/null
 "$work/by-cmake/out/vmm"
 
+say "added to a tree that has seL4's libraries: the library alone, with the tree's headers"
+cp -r "$source/host/include/guestmem-host" "$work/tree-headers"
+"$cmake" -S "$source/tests/install/tree" -B "$work/tree" -G "Unix Makefiles" -DGUESTMEM="$source" \
+    -DTREE_HEADERS="$work/tree-headers" -DCMAKE_C_COMPILER="$compiler" >/dev/null
+"$cmake" --build "$work/tree" >"$work/tree.log" || { cat "$work/tree.log"; fail "in a tree"; }
+[ -n "$(find "$work/tree" -name libguestmem.a)" ] || fail "no library in the tree"
+if grep -rqF "$source/host" "$work/tree/guestmem/src/CMakeFiles/guestmem.dir/flags.make"; then
+    fail "the host's folder is on the include path in a tree"
+fi
+
 say "the README's first VMM"
 cd "$work"
 awk '/^```c$/ { inside = !done } /^```$/ { if (inside) { done = 1 } inside = 0 }
