@@ -49,8 +49,8 @@ memory_fault_result_t uboot_vmm_event_end(struct uboot_vmm *vmm, vm_vcpu_t *vcpu
         set_vcpu_fault_data(vcpu, event->data);
     }
     event_done(vmm, event);
-    if (vmm->config.stop_asked != NULL && vmm->config.stop_asked(vmm->config.stop_cookie)) {
-        vmm->end = UBOOT_VMM_STOPPED;
+    if (vmm->config.stop_asked != NULL && vmm->config.stop_asked(vmm->config.stop_cookie) &&
+        uboot_vmm_end_with(vmm, UBOOT_VMM_STOPPED) != 0) {
         return FAULT_ERROR;
     }
     advance_vcpu_fault(vcpu);
@@ -163,6 +163,5 @@ memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr
     (void)vm;
     uboot_vmm_event_begin(vmm, vcpu, "nowhere", addr, size, &vmm->fault);
     event_done(vmm, &vmm->fault);
-    vmm->end = UBOOT_VMM_NOWHERE;
-    return FAULT_ERROR;
+    return uboot_vmm_end_with(vmm, UBOOT_VMM_NOWHERE) == 0 ? FAULT_RESTART : FAULT_ERROR;
 }

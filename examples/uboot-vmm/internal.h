@@ -25,6 +25,10 @@ void uboot_vmm_event_begin(struct uboot_vmm *vmm, vm_vcpu_t *vcpu, const char *a
 memory_fault_result_t uboot_vmm_event_end(struct uboot_vmm *vmm, vm_vcpu_t *vcpu,
                                           const struct uboot_vmm_event *event);
 
+/* The guest shall run no further, for this reason; a first one stays. 0: it will not; -1: it will
+ * not if the callback fails, so that it must. */
+int uboot_vmm_end_with(struct uboot_vmm *vmm, enum uboot_vmm_end end);
+
 /* The VMM that a VM is part of. */
 struct uboot_vmm *uboot_vmm_of(vm_t *vm);
 

@@ -51,6 +51,7 @@ struct uboot_vmm_environment {
     struct uboot_vmm_range identity; /* memory at physical = guest address */
     struct uboot_vmm_range window;   /* memory by physical address; its size is the window's */
     uint64_t (*counter)(void);       /* Arm's physical counter, for kernels that trap its reads */
+    void (*stop)(vm_t *vm); /* ends vm_run() with 0; NULL where a failing callback must do */
 };
 
 /* The other end of the serial line. Called from inside uboot_vmm_run(). */

@@ -44,17 +44,27 @@ int uboot_vmm_fail(struct uboot_vmm *vmm, const char *format, ...)
     return -1;
 }
 
+int uboot_vmm_end_with(struct uboot_vmm *vmm, enum uboot_vmm_end end)
+{
+    if (vmm->end == UBOOT_VMM_RUNNING) {
+        vmm->end = end;
+    }
+    if (vmm->config.environment.stop == NULL) {
+        return -1;
+    }
+    vmm->config.environment.stop(&vmm->vm);
+    return 0;
+}
+
 /* -------------------------------------------------------------------------------- vcpu exits */
 
 static int psci_call(struct uboot_vmm *vmm, seL4_UserContext *regs)
 {
     switch ((uint32_t)regs->x0) {
     case PSCI_SYSTEM_OFF:
-        vmm->end = UBOOT_VMM_POWEROFF;
-        return -1;
+        return uboot_vmm_end_with(vmm, UBOOT_VMM_POWEROFF);
     case PSCI_SYSTEM_RESET:
-        vmm->end = UBOOT_VMM_RESET;
-        return -1;
+        return uboot_vmm_end_with(vmm, UBOOT_VMM_RESET);
     case PSCI_VERSION:
         regs->x0 = PSCI_0_2;
         return 0;
@@ -114,10 +124,9 @@ int uboot_vmm_vcpu_exit(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie)
     }
     if (exit_answer(vmm, hsr, &regs) != 0) {
         if (vmm->end == UBOOT_VMM_RUNNING) {
-            vmm->end = UBOOT_VMM_EXCEPTION;
             vmm->fault = (struct uboot_vmm_event){.area = "vcpu", .data = hsr, .pc = regs.pc};
         }
-        return -1;
+        return uboot_vmm_end_with(vmm, UBOOT_VMM_EXCEPTION);
     }
     if (vm_set_thread_context(vcpu, regs) != 0) {
         return -1;

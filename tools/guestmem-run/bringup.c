@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <guestmem/host_vm.h>
+
 enum {
     MIB = 1 << 20,
     DEVICE_PAGE = 0x09030000,
@@ -89,6 +91,7 @@ int bringup(uint64_t ram_bytes, unsigned frame_bits, struct guestmem_host **host
         .identity = {IDENTITY_BASE, RANGE_BYTES},
         .window = {normal_base + WINDOW_OFFSET, RANGE_BYTES},
         .counter = counter,
+        .stop = guestmem_host_vm_stop,
     };
     return 0;
 }

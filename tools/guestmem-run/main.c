@@ -13,6 +13,8 @@
 
 #include <guestmem/guestmem.h>
 #include <guestmem/host.h>
+#include <guestmem/host_vm.h>
+#include <utils/zf_log.h>
 #include <zlib.h>
 
 #include "bringup.h"
@@ -214,6 +216,11 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+static void halt(void *vm)
+{
+    guestmem_host_vm_stop(vm);
+}
+
 static int run_guest(struct run *run)
 {
     uint64_t start = now_ns();
@@ -225,6 +232,8 @@ static int run_guest(struct run *run)
         }
         fputs("guestmem-run: Ctrl-A X leaves\r\n", stdout);
     }
+    zf_log_set_output_level(ZF_LOG_NONE); /* what ends a run is told by status_of_guest() */
+    stop_halts_with(halt, &run->vmm.vm);
     uboot_vmm_run(&run->vmm);
     stop_halts_with_nothing();
     run->run_ns = now_ns() - start;
@@ -267,12 +276,9 @@ static int status_of_guest(struct run *run)
     case UBOOT_VMM_POWEROFF:
     case UBOOT_VMM_RESET:
         return status_of_script(run);
-    case UBOOT_VMM_NOWHERE:
-    case UBOOT_VMM_EXCEPTION:
-        report_fault(&run->vmm);
-        return STATUS_FAILED;
     default:
-        complain_of_end(run, "the VM stopped with an error");
+        report_fault(&run->vmm);
+        complain_of_end(run, "the guest failed");
         return STATUS_FAILED;
     }
 }
@@ -341,6 +347,7 @@ static int run_drop(struct run *run, int status)
 
     if (run->vmm_made) {
         uboot_vmm_destroy(&run->vmm);
+        guestmem_host_vm_destroy(&run->vmm.vm);
     }
     uboot_script_close(run->script);
     guestmem_host_destroy(run->host);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <guestmem/guestmem.h>
+#include <guestmem/host_vm.h>
 
 #include "terminal.h"
 
@@ -238,18 +239,8 @@ static void report_around(struct uboot_vmm *vmm, uintptr_t addr)
     }
 }
 
-void report_fault(struct uboot_vmm *vmm)
+static void report_nowhere(const struct uboot_vmm_event *fault)
 {
-    const struct uboot_vmm_event *fault = &vmm->fault;
-
-    if (vmm->end == UBOOT_VMM_EXCEPTION) {
-        fprintf(stderr,
-                "guestmem-run: the guest did what this VM doesn't have: pc 0x%" PRIxPTR
-                ", syndrome 0x%" PRIx64 " (class 0x%" PRIx64 ")\n",
-                fault->pc, (uint64_t)fault->data, (uint64_t)fault->data >> 26);
-        report_around(vmm, fault->pc);
-        return;
-    }
     if (fault->pc == fault->addr) {
         fprintf(stderr, "guestmem-run: the guest jumped to nowhere: pc 0x%" PRIxPTR "\n",
                 fault->pc);
@@ -259,5 +250,27 @@ void report_fault(struct uboot_vmm *vmm)
                 ", %zu bytes\n",
                 fault->is_read ? "read" : "wrote", fault->pc, fault->addr, fault->size);
     }
-    report_around(vmm, fault->addr);
+}
+
+void report_fault(struct uboot_vmm *vmm)
+{
+    const struct uboot_vmm_event *fault = &vmm->fault;
+    struct guestmem_host_vm_exit end;
+    char text[200];
+
+    if (vmm->end == UBOOT_VMM_NOWHERE) {
+        report_nowhere(fault);
+        report_around(vmm, fault->addr);
+    } else if (vmm->end == UBOOT_VMM_EXCEPTION) {
+        fprintf(stderr,
+                "guestmem-run: the guest did what this VM doesn't have: pc 0x%" PRIxPTR
+                ", syndrome 0x%" PRIx64 "\n",
+                fault->pc, (uint64_t)fault->data);
+        report_around(vmm, fault->pc);
+    } else {
+        guestmem_host_vm_get_exit(&vmm->vm, &end);
+        guestmem_host_vm_exit_text(&end, text, sizeof(text));
+        fprintf(stderr, "guestmem-run: %s\n", text);
+        report_around(vmm, end.pc);
+    }
 }
