@@ -15,7 +15,6 @@
  * element is answered as a whole, page by page, when its first part comes; later parts take what is
  * there.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cpu.h"
@@ -57,6 +56,7 @@ static void natural(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool wr
         if (cpu->answer == ENGINE_RESTART) {
             continue;
         }
+        cpu->data_given = true;
         if (cpu->answer == ENGINE_ADVANCE && !write) {
             *data = cpu->answer_data;
         }
@@ -187,7 +187,8 @@ bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *wri
     return true;
 }
 
-static void operation_set(struct engine_cpu *cpu, const struct decode_memory *memory, uint64_t pc)
+static void operation_set(struct engine_cpu *cpu, const struct decode_memory *memory, uint64_t pc,
+                          bool write)
 {
     struct operation *op = &cpu->op;
     uint64_t va = effective_address(cpu->uc, memory, pc);
@@ -196,8 +197,8 @@ static void operation_set(struct engine_cpu *cpu, const struct decode_memory *me
     op->block = cpu->block_number;
     op->pc = pc;
     op->exact = true;
-    op->load = memory->load;
-    op->store = memory->store;
+    op->write = write;
+    op->both = memory->load && memory->store;
     op->count = memory->count;
     for (unsigned i = 0; i < op->count; i++) {
         op->elements[i].va = va + i * memory->bytes;
@@ -221,7 +222,7 @@ static struct element *operation_find(struct engine_cpu *cpu, uint64_t pc, uint6
         if (decode_memory(*code, &memory) && (write ? memory.store : memory.load)) {
             struct element *element;
 
-            operation_set(cpu, &memory, pc);
+            operation_set(cpu, &memory, pc, write);
             element = element_of(&cpu->op, gpa, size);
             if (element != NULL && (!flat || nearest(element->va, gpa) == gpa)) {
                 return element;
@@ -242,13 +243,15 @@ static struct element *element_find(struct engine_cpu *cpu, uint64_t gpa, unsign
     if (op->block != cpu->block_number || !op->exact) {
         return operation_find(cpu, cpu->block, gpa, size, write);
     }
-    if (write ? op->store : op->load) {
+    if (write == op->write) {
         element = element_of(op, gpa, size);
     }
-    if (element == NULL) {
-        element = operation_find(cpu, op->pc + 4, gpa, size, write);
+    if (element == NULL) { /* an exclusive store reads, then writes */
+        uint64_t pc = op->both && write && !op->write ? op->pc : op->pc + 4;
+
+        element = operation_find(cpu, pc, gpa, size, write);
     }
-    return element != NULL ? element : operation_find(cpu, cpu->block, gpa, size, write);
+    return element;
 }
 
 /* An instruction that isn't known: its parts are taken as they come. */
@@ -286,7 +289,9 @@ static void answer_bytes(struct engine_cpu *cpu, struct element *element, unsign
     uint64_t mask = low_bytes(UINT64_MAX, size) << first * 8;
 
     cpu->exit.fetch = false;
+    cpu->data_given = false;
     natural(cpu, gpa, size, write, &data);
+    element->given = element->given || cpu->data_given;
     element->data = (element->data & ~mask) | (data << first * 8 & mask);
     element->done |= (uint8_t)(((1U << size) - 1) << first);
 }
@@ -395,21 +400,19 @@ void access_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
 }
 
 /*
- * In a window the host's instruction does the access: all of the element at once where it doesn't
- * cross a page; where it does, loads as two aligned ones, stores byte by byte.
+ * In a window the host's instruction does the access: all of the element at once, except that stores
+ * may come byte by byte, and that loads across pages come as two aligned ones.
  */
-static void mark_seen(struct element *element, uint64_t gpa, bool write)
+static void mark_seen(struct element *element, uint64_t gpa, enum window_access access)
 {
-    bool crosses = element->va % PAGE_BYTES + element->bytes > PAGE_BYTES;
+    uint64_t va = nearest(element->va, gpa);
 
-    if (!crosses) {
-        element->all_seen = true;
-    } else if (write) {
-        element->seen |= span_mask(element, nearest(element->va, gpa), 1);
+    if (access == WINDOW_WRITE_BYTE) {
+        element->seen |= span_mask(element, va, 1);
+    } else if (access == WINDOW_READ && element->va % PAGE_BYTES + element->bytes > PAGE_BYTES) {
+        element->seen |= span_mask(element, va & ~(uint64_t)(element->bytes - 1), element->bytes);
     } else {
-        uint64_t va = nearest(element->va, gpa) & ~(uint64_t)(element->bytes - 1);
-
-        element->seen |= span_mask(element, va, element->bytes);
+        element->all_seen = true;
     }
 }
 
@@ -427,19 +430,21 @@ static void place_answer(const struct element *element, uint64_t gpa, uint8_t *p
     }
 }
 
-/* An access that can't be taken apart, as one without a syndrome is on the real thing. */
-static _Noreturn void opaque(struct engine_cpu *cpu, uint64_t gpa, bool write)
+/* An access that can't be taken apart, as one without a syndrome is on the real thing. What comes back
+ * from here is a restart. */
+static void opaque(struct engine_cpu *cpu, uint64_t gpa, bool write)
 {
     cpu->op.exact = false;
     cpu->op.pc = cpu->block;
     cpu->exit.address = gpa;
     cpu->exit.write = write;
     cpu_leave(cpu, ENGINE_EXIT_OPAQUE);
-    abort(); /* an abort is the only answer, and doesn't come back here */
 }
 
-bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, bool write, uint8_t *page)
+bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access, uint8_t *page)
 {
+    bool write = access != WINDOW_READ;
+    struct guestmem_host_leaf leaf;
     struct element *element;
     const void *behind;
 
@@ -450,9 +455,13 @@ bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, bool write, uint8_t 
     element = element_find(cpu, gpa, 1, write);
     if (element == NULL) {
         opaque(cpu, gpa, write);
+        return true;
     }
-    mark_seen(element, gpa, write);
+    mark_seen(element, gpa, access);
     answer(cpu, element, gpa, write);
+    if (!element->given && window_leaf(cpu->engine, gpa, write, &leaf)) {
+        return true; /* it was all done on frames that are there now: the host can do it again */
+    }
     behind = window_bytes(cpu->engine, gpa & ~(uint64_t)(PAGE_BYTES - 1), PAGE_BYTES, false);
     if (behind != NULL) {
         memcpy(page, behind, PAGE_BYTES);

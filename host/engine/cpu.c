@@ -382,8 +382,7 @@ static int prepare(struct engine_cpu *cpu)
         if (cpu->replaced) {
             return abandon(cpu);
         }
-        return cpu->answer == ENGINE_ABORT || cpu->exit.kind == ENGINE_EXIT_OPAQUE ? abort_access(cpu)
-                                                                                   : 0;
+        return cpu->answer == ENGINE_ABORT ? abort_access(cpu) : 0;
     }
     return cpu->generation != cpu->engine->generation ? rebuild(cpu) : forget_code(cpu);
 }
@@ -429,6 +428,10 @@ void engine_cpu_answer(struct engine_cpu *cpu, enum engine_answer answer, uint64
 {
     cpu->answer = answer;
     cpu->answer_data = data;
+    if (cpu->replaced && cpu->context.pc == cpu->op.pc &&
+        (answer == ENGINE_ADVANCE || answer == ENGINE_SKIP)) {
+        cpu->context.pc += 4; /* the instruction is given up, so this is all that is left to do */
+    }
 }
 
 void engine_cpu_kick(struct engine_cpu *cpu)

@@ -38,6 +38,7 @@ struct element {
     uint8_t done;    /* a bit a byte: answered, or written */
     uint16_t seen;   /* a bit a byte of the aligned span: the guest CPU has been here */
     bool all_seen;   /* in a window one host instruction does all of it */
+    bool given;      /* some of it is an answer, not memory */
 };
 
 /* The instruction whose accesses are being answered. */
@@ -45,8 +46,8 @@ struct operation {
     uint64_t block; /* the block's number, for "is this still the same instruction?" */
     uint64_t pc;
     bool exact; /* pc is the instruction's; else its block's */
-    bool load;
-    bool store;
+    bool write;
+    bool both; /* it reads before it writes */
     unsigned count;
     struct element elements[ELEMENT_COUNT_MAX];
 };
@@ -85,6 +86,7 @@ struct engine_cpu {
     struct engine_exit exit;
     enum engine_answer answer;
     uint64_t answer_data;
+    bool data_given; /* an answer to the present access was data, not a restart */
     bool replaced; /* by `context`, set while an access was waiting */
     seL4_UserContext context;
 
@@ -110,7 +112,8 @@ void access_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
 
 /* An access in a window that stage 2 doesn't allow. True: it does now. False: `page` has the answer
  * where the access looks for it. */
-bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, bool write, uint8_t *page);
+enum window_access { WINDOW_READ, WINDOW_WRITE, WINDOW_WRITE_BYTE };
+bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access, uint8_t *page);
 
 /* What the load or store at `pc` accesses; false: it is none that is known. */
 bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *write);

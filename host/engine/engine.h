@@ -27,7 +27,8 @@ struct engine_cpu;
 
 enum engine_exit_kind {
     ENGINE_EXIT_MEMORY,  /* an access that stage 2 doesn't allow waits for engine_cpu_answer() */
-    ENGINE_EXIT_OPAQUE,  /* the same, of an instruction that can't be emulated: ENGINE_ABORT answers it */
+    ENGINE_EXIT_OPAQUE,  /* the same, of an instruction that can't be emulated: only ENGINE_RESTART, once
+                            stage 2 allows it, and ENGINE_ABORT answer it */
     ENGINE_EXIT_TRAP,    /* SMC or HVC: pc is the instruction's, hsr its syndrome */
     ENGINE_EXIT_WAIT,    /* WFI; pc and hsr as above */
     ENGINE_EXIT_SLICE,   /* the slice is used up */
@@ -84,7 +85,7 @@ void engine_cpu_destroy(struct engine_cpu *cpu);
 /* Run for at most `blocks` blocks of guest code. A waiting access must have been answered. */
 void engine_cpu_run(struct engine_cpu *cpu, unsigned blocks, struct engine_exit *exit);
 
-/* Answer the ENGINE_EXIT_MEMORY that the last engine_cpu_run() gave. */
+/* Answer the ENGINE_EXIT_MEMORY or _OPAQUE that the last engine_cpu_run() gave. */
 void engine_cpu_answer(struct engine_cpu *cpu, enum engine_answer answer, uint64_t data);
 
 /* Make engine_cpu_run() return soon, or the next one at once. */

@@ -74,11 +74,31 @@ static void scratch_place(struct engine_cpu *cpu, uint8_t *place, const uint8_t 
     cpu->scratch[cpu->scratch_count++].place = place;
 }
 
+/* Of the host's stores, only those of a byte need to be told apart: 88 is MOV r/m8, r8; C6 the same
+ * with an immediate; before it come prefixes (Intel SDM, volume 2, "Instruction format"). */
+static bool is_byte_store(const ucontext_t *context)
+{
+    const uint8_t *code = (const uint8_t *)context->uc_mcontext.gregs[REG_RIP];
+
+    while ((*code & 0xf0) == 0x40 || *code == 0x64 || *code == 0x65 || *code == 0x66 || *code == 0x67) {
+        code++;
+    }
+    return *code == 0x88 || *code == 0xc6;
+}
+
+static enum window_access access_kind(const ucontext_t *context)
+{
+    if (!(context->uc_mcontext.gregs[REG_ERR] & ERROR_WRITE)) {
+        return WINDOW_READ;
+    }
+    return is_byte_store(context) ? WINDOW_WRITE_BYTE : WINDOW_WRITE;
+}
+
 /* True: the access can go on. */
 static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *context)
 {
     const struct window *window = window_of_host(cpu->engine, address);
-    bool write = context->uc_mcontext.gregs[REG_ERR] & ERROR_WRITE;
+    enum window_access access = access_kind(context);
     uint64_t gpa;
     uint8_t page[PAGE_BYTES];
 
@@ -86,8 +106,8 @@ static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *cont
         return false;
     }
     gpa = window->base + (uint64_t)(address - window->host);
-    while (!window_fill(cpu->engine, window, gpa, write)) {
-        if (!access_in_window(cpu, gpa, write, page)) {
+    while (!window_fill(cpu->engine, window, gpa, access != WINDOW_READ)) {
+        if (!access_in_window(cpu, gpa, access, page)) {
             scratch_place(cpu, (uint8_t *)((uintptr_t)address & ~(uintptr_t)(PAGE_BYTES - 1)), page);
             context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
             break;

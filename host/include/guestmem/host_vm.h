@@ -1,0 +1,92 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The VM runtime on the host: what sel4vm's interface has no call for.
+ *
+ * vm_run() is the VMM's loop. It runs the VM's vcpus in turns and makes every callback itself, on the
+ * thread that called it; so a VM's memory has one thread. VMs may run on several threads: they take
+ * turns, as on one core, and while one of them runs or has a callback no other does. A thread that
+ * works on the environment beside running VMs takes the same turns with guestmem_host_vm_enter().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sel4/sel4.h>
+#include <sel4vm/guest_vm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --------------------------------------------------------------------------------- from outside */
+
+/*
+ * End vm_run(), or the next one if none runs: it returns 0, also when the callback that calls this
+ * then answers with an error. The VM stays as it is, and another vm_run() goes on with it.
+ * From any thread, any callback, and from signal handlers.
+ */
+void guestmem_host_vm_stop(vm_t *vm);
+
+/*
+ * Have vm_run() call the VM's notification callback with `badge`, soon. Badges that come before it
+ * does are or-ed together, as a notification's are. From any thread, and from signal handlers.
+ */
+void guestmem_host_vm_notify(vm_t *vm, seL4_Word badge);
+
+/* Wait until no VM runs, and keep it so until guestmem_host_vm_leave(). Not needed in callbacks;
+ * calls may be nested. */
+void guestmem_host_vm_enter(void);
+void guestmem_host_vm_leave(void);
+
+/*
+ * The VMM changed guest code in [base, base + size) that the guest may have run before. Not needed
+ * for memory that is new to the guest, or whose mapping changed. From the VMM's thread.
+ */
+void guestmem_host_vm_code_changed(vm_t *vm, uintptr_t base, size_t size);
+
+/* ------------------------------------------------------------------------- why vm_run() returned */
+
+enum guestmem_host_vm_reason {
+    GUESTMEM_HOST_VM_NOT_RUN, /* it hasn't */
+    GUESTMEM_HOST_VM_STOPPED, /* guestmem_host_vm_stop(); the only one with which vm_run() is 0 */
+    GUESTMEM_HOST_VM_ACCESS,  /* a guest access that nobody handled, or whose handler gave FAULT_ERROR */
+    GUESTMEM_HOST_VM_FETCH,   /* the guest jumped to where no instruction can be read */
+    GUESTMEM_HOST_VM_TRAP,    /* an SMC, HVC or WFI that nobody handled, or whose handler failed */
+    GUESTMEM_HOST_VM_NOTIFICATION, /* the notification callback failed, or there is none */
+    GUESTMEM_HOST_VM_CPU,          /* the guest CPU can't go on; `why` says it */
+    GUESTMEM_HOST_VM_NO_VCPU,      /* no vcpu is started, and no callback could start one */
+};
+
+struct guestmem_host_vm_exit {
+    enum guestmem_host_vm_reason reason;
+    unsigned vcpu;    /* whose doing it was */
+    uint64_t pc;      /* guest-virtual address of the instruction */
+    uint64_t address; /* guest-physical, of the access or fetch */
+    unsigned size;    /* bytes */
+    bool write;
+    uint64_t data;    /* of a write */
+    uint32_t hsr;     /* the syndrome (ESR_EL2) of a trap */
+    const char *why;  /* static text, or NULL */
+};
+
+void guestmem_host_vm_get_exit(vm_t *vm, struct guestmem_host_vm_exit *exit);
+
+/* The same as a sentence in `text`. Returns its length as snprintf() does. */
+int guestmem_host_vm_exit_text(const struct guestmem_host_vm_exit *exit, char *text, size_t size);
+
+/* -------------------------------------------------------------------------------------- the end */
+
+/*
+ * Take the whole VM down: vcpus in any state, guest CPU, memory (guestmem_destroy()), the root of its
+ * address space, its name. Accepts NULL, a zeroed VM and one that vm_init() failed on.
+ * Returns 0; -EBUSY: it runs.
+ */
+int guestmem_host_vm_destroy(vm_t *vm);
+
+#ifdef __cplusplus
+}
+#endif
