@@ -4,8 +4,10 @@
  *
  * sel4vm/guest_memory.h but for faults, which are in fault.c.
  */
-#include <sel4vm/guest_memory.h>
+/* first: a tree's headers lean on this one */
+#include <sel4vm/guest_vm.h>
 
+#include <sel4vm/guest_memory.h>
 #include <sel4vm/guest_memory_helpers.h>
 #include <string.h>
 #include <utils/util.h>

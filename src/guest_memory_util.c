@@ -4,6 +4,9 @@
  *
  * sel4vmmplatsupport/guest_memory_util.h: the six helpers. Each picks a source of frames.
  */
+/* first: a tree's headers lean on this one */
+#include <sel4vm/guest_vm.h>
+
 #include <sel4vmmplatsupport/guest_memory_util.h>
 
 #include "alias.h"

@@ -4,8 +4,10 @@
  *
  * sel4vm/guest_ram.h: registering, allocating and touching RAM.
  */
-#include <sel4vm/guest_ram.h>
+/* first: a tree's headers lean on this one */
+#include <sel4vm/guest_vm.h>
 
+#include <sel4vm/guest_ram.h>
 #include <string.h>
 #include <utils/util.h>
 

@@ -4,6 +4,8 @@
  */
 #include "guest_vspace.h"
 
+#include <sel4vm/guest_vm.h>
+
 #include <sel4vm/guest_iospace.h>
 #include <utils/util.h>
 

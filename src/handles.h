@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <sel4vm/guest_memory.h>
+#include <sel4vm/guest_vm.h>
 
 #include "room.h"
 

@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <sel4vm/guest_memory.h>
 #include <sel4vm/guest_vm.h>
 
 #ifdef __cplusplus

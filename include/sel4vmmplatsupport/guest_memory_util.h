@@ -18,7 +18,6 @@
 
 #include <stdint.h>
 
-#include <sel4vm/guest_memory.h>
 #include <sel4vm/guest_vm.h>
 
 #ifdef __cplusplus
