@@ -7,66 +7,13 @@
 #include "failure.h"
 #include "frames.h"
 #include "reservation.h"
-
-static uint64_t page_bytes(uint64_t pages)
-{
-    return pages << gm_arch_frame_bits[0];
-}
-
-/* Index of the largest frame size that the reservation has room for, which its view is aligned to. */
-static unsigned alignment_of(const vm_memory_reservation_t *res)
-{
-    uintptr_t base = gm_page_base(res);
-    uintptr_t last = base + (page_bytes(gm_page_count(res)) - 1);
-    unsigned size = GM_ARCH_SIZE_COUNT - 1;
-
-    for (; size > 0; size--) {
-        uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[size]) - 1;
-        uintptr_t first = (base + mask) & ~mask;
-
-        if (first <= last && last - first >= mask) {
-            break;
-        }
-    }
-    return size;
-}
-
-/* Set aside where the VMM will see the whole reservation, each page as aligned as in the guest. */
-static int reserve_view(struct gm_space *space, vm_memory_reservation_t *res, bool device)
-{
-    unsigned bits = gm_arch_frame_bits[alignment_of(res)];
-    uintptr_t skew = gm_page_base(res) & (((uintptr_t)1 << bits) - 1);
-    void *view = NULL;
-    reservation_t reservation =
-        vspace_reserve_range_aligned(space->vmm, skew + page_bytes(gm_page_count(res)), bits, seL4_AllRights,
-                                     !device, &view);
-
-    if (reservation.res == NULL) {
-        return gm_fail(space, GUESTMEM_EVMM, "find room for a view in the VMM", 0);
-    }
-    res->backing->alias_reservation = reservation.res;
-    res->backing->alias_base = (uintptr_t)view + skew;
-    return GUESTMEM_OK;
-}
-
-static void release_view(struct gm_space *space, struct gm_backing *backing)
-{
-    if (backing->alias.count == 0 && backing->alias_reservation != NULL) {
-        vspace_free_reservation(space->vmm, (reservation_t){backing->alias_reservation});
-        backing->alias_reservation = NULL;
-        backing->alias_base = 0;
-    }
-}
-
-static void *view_of(const struct gm_backing *backing, uint64_t page)
-{
-    return (void *)(backing->alias_base + page_bytes(page));
-}
+#include "view.h"
 
 /* A second cap of one frame, mapped in the VMM. There is room to note it. */
 static int make_one(struct gm_space *space, struct gm_backing *backing, const struct gm_extent *frame,
                     uint64_t page)
 {
+    const struct gm_view *view = gm_views_find(&backing->views, page);
     struct gm_extent copy = {.page = (uint32_t)page, .count = 1, .size = frame->size,
                              .rights = GM_RIGHTS_ALL, .device = frame->device, .owned = 1, .fresh = 1};
     seL4_CPtr original = frame->cptr + (page - frame->page) / gm_size_pages(frame->size);
@@ -75,9 +22,8 @@ static int make_one(struct gm_space *space, struct gm_backing *backing, const st
     if (error != GUESTMEM_OK) {
         return error;
     }
-    error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, view_of(backing, page), 1,
-                                      gm_arch_frame_bits[frame->size],
-                                      (reservation_t){backing->alias_reservation});
+    error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page), 1,
+                                      gm_arch_frame_bits[frame->size], (reservation_t){view->reservation});
     if (error != 0) {
         gm_slot_clear(space, copy.cptr);
         return gm_fail(space, GUESTMEM_EVMM, "map a view in the VMM", error);
@@ -87,13 +33,36 @@ static int make_one(struct gm_space *space, struct gm_backing *backing, const st
     return GUESTMEM_OK;
 }
 
-static int make_missing(struct gm_space *space, struct gm_backing *backing, const struct gm_extent *frame,
-                        uint64_t page)
+/* Give the view at `page` back if no frame is mapped in it. */
+static void release_view(struct gm_space *space, struct gm_backing *backing, uint64_t page)
 {
+    const struct gm_view *view = gm_views_find(&backing->views, page);
+
+    if (view != NULL &&
+        gm_extents_free(&backing->alias, view->page, (uint64_t)view->page + view->pages)) {
+        gm_view_drop(space, &backing->views, page);
+    }
+}
+
+/* Show one frame. */
+static int show(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_extent *frame,
+                uint64_t page)
+{
+    struct gm_backing *backing = res->backing;
+    int error;
+
     if (gm_extents_reserve(space, &backing->alias, 1)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note a view", 0);
     }
-    return make_one(space, backing, frame, page);
+    error = gm_view_make(space, res, &backing->views, page, frame->size, frame->device);
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    error = make_one(space, backing, frame, page);
+    if (error != GUESTMEM_OK) {
+        release_view(space, backing, page);
+    }
+    return error;
 }
 
 int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
@@ -102,22 +71,17 @@ int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t
 
     for (uint64_t page = from; page < to;) {
         const struct gm_extent *alias = gm_extents_find(&backing->alias, page);
-        const struct gm_extent *frame = gm_extents_find(&backing->memory.frames, page);
-        int error = GUESTMEM_OK;
+        const struct gm_extent *frame;
+        int error;
 
         if (alias != NULL) {
             page = gm_extent_end(alias);
             continue;
         }
+        frame = gm_extents_find(&backing->memory.frames, page);
         page -= (page - frame->page) % gm_size_pages(frame->size);
-        if (backing->alias_reservation == NULL) {
-            error = reserve_view(space, res, frame->device);
-        }
-        if (error == GUESTMEM_OK) {
-            error = make_missing(space, backing, frame, page);
-        }
+        error = show(space, res, frame, page);
         if (error != GUESTMEM_OK) {
-            release_view(space, backing);
             return error;
         }
         page += gm_size_pages(frame->size);
@@ -125,24 +89,55 @@ int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t
     return GUESTMEM_OK;
 }
 
-void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page)
+void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page, uint64_t *behind)
 {
     const struct gm_backing *backing = res->backing;
+    const struct gm_extent *alias = backing == NULL ? NULL : gm_extents_find(&backing->alias, page);
+    const struct gm_view *view;
 
-    return backing != NULL && gm_extents_find(&backing->alias, page) != NULL ? view_of(backing, page) : NULL;
+    if (alias == NULL) {
+        return NULL;
+    }
+    view = gm_views_find(&backing->views, page);
+    *behind = (uint64_t)view->page + view->pages;
+    *behind = *behind < gm_extent_end(alias) ? *behind : gm_extent_end(alias);
+    return gm_view_address(view, page);
 }
 
-/* Unmap `count` views of an extent, from its `first` on, and free their caps. */
-static void unmap_views(struct gm_space *space, const struct gm_backing *backing,
-                        const struct gm_extent *alias, uint64_t first, uint64_t count)
+/* Unmap one view and free its cap. */
+static void unmap_view(struct gm_space *space, const struct gm_backing *backing,
+                       const struct gm_extent *alias, uint64_t page)
 {
+    void *address = gm_view_address(gm_views_find(&backing->views, page), page);
+
+    vspace_unmap_pages(space->vmm, address, 1, gm_arch_frame_bits[alias->size], VSPACE_PRESERVE);
+    gm_slot_clear(space, alias->cptr + (page - alias->page) / gm_size_pages(alias->size));
+    space->stats.alias_frames[alias->size]--;
     space->removals++;
-    vspace_unmap_pages(space->vmm, view_of(backing, alias->page + first * gm_size_pages(alias->size)), count,
-                       gm_arch_frame_bits[alias->size], VSPACE_PRESERVE);
-    for (uint64_t i = first; i < first + count; i++) {
-        gm_slot_clear(space, alias->cptr + i);
+}
+
+/* Unmap the views of an extent that start in pages [from, to). */
+static void unmap_views(struct gm_space *space, const struct gm_backing *backing,
+                        const struct gm_extent *alias, uint64_t from, uint64_t to)
+{
+    uint64_t end = gm_extent_end(alias);
+
+    from = from > alias->page ? from : alias->page;
+    for (uint64_t page = from; page < end && page < to; page += gm_size_pages(alias->size)) {
+        unmap_view(space, backing, alias, page);
     }
-    space->stats.alias_frames[alias->size] -= count;
+}
+
+/* Give back the views that meet pages [from, to) and show nothing any more. */
+static void release_views(struct gm_space *space, struct gm_backing *backing, uint64_t from, uint64_t to)
+{
+    for (size_t i = backing->views.count; i-- > 0;) {
+        const struct gm_view *view = &backing->views.at[i];
+
+        if (view->page < to && (uint64_t)view->page + view->pages > from) {
+            release_view(space, backing, view->page);
+        }
+    }
 }
 
 void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
@@ -151,17 +146,10 @@ void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint6
     struct gm_extents *list = &backing->alias;
 
     for (size_t i = gm_extents_above(list, from); i < list->count && list->at[i].page < to; i++) {
-        const struct gm_extent *alias = &list->at[i];
-        uint64_t pages = gm_size_pages(alias->size);
-        uint64_t first = from > alias->page ? (from - alias->page) / pages : 0;
-        uint64_t end = gm_extent_end(alias) < to ? gm_extent_end(alias) : to;
-
-        unmap_views(space, backing, alias, first, (end - alias->page) / pages - first);
+        unmap_views(space, backing, &list->at[i], from, to);
     }
-    if (list->count > 0) {
-        gm_extents_cut(list, from, to);
-    }
-    release_view(space, backing);
+    gm_extents_cut(list, from, to);
+    release_views(space, backing, from, to);
 }
 
 void gm_alias_revert(struct gm_space *space, vm_memory_reservation_t *res)
@@ -181,8 +169,8 @@ void gm_alias_drop(struct gm_space *space, vm_memory_reservation_t *res)
     struct gm_backing *backing = res->backing;
 
     for (size_t i = 0; i < backing->alias.count; i++) {
-        unmap_views(space, backing, &backing->alias.at[i], 0, backing->alias.at[i].count);
+        unmap_views(space, backing, &backing->alias.at[i], 0, UINT64_MAX);
     }
     gm_extents_drop(space, &backing->alias);
-    release_view(space, backing);
+    gm_views_drop(space, &backing->views);
 }

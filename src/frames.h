@@ -78,13 +78,26 @@ struct gm_memory {
     struct gm_holdings singles;
 };
 
+/* Addresses of the VMM that show guest pages; see alias.h. */
+struct gm_view {
+    uintptr_t base;    /* where the VMM sees `page` */
+    void *reservation; /* the reservation_t of the VMM's vspace */
+    uint32_t page;
+    uint32_t pages;
+};
+
+struct gm_views {
+    struct gm_view *at; /* ascending, disjoint */
+    size_t count;
+    struct gm_room room;
+};
+
 /* What a range is backed with. */
 struct gm_backing {
     struct gm_source source;
     struct gm_memory memory; /* mapped in the guest */
     struct gm_extents alias; /* copies of the caps, mapped in the VMM */
-    uintptr_t alias_base;    /* where the VMM sees the first page; 0: nowhere yet */
-    void *alias_reservation; /* the reservation_t of the VMM's vspace */
+    struct gm_views views;   /* where */
     uint8_t discarded;       /* some of it was: what isn't populated may be refused */
 };
 

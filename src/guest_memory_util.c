@@ -76,6 +76,7 @@ static int create_page(struct gm_space *space, const struct gm_claim *claim, con
 {
     struct guestmem_failure failure;
     vm_memory_reservation_t *res;
+    uint64_t behind;
     int error = gm_reservation_new(space, claim, &res);
 
     if (error != GUESTMEM_OK) {
@@ -92,7 +93,7 @@ static int create_page(struct gm_space *space, const struct gm_claim *claim, con
         return error;
     }
     gm_backing_settle(res);
-    *view = gm_alias_at(res, 0);
+    *view = gm_alias_at(res, 0, &behind);
     return GUESTMEM_OK;
 }
 

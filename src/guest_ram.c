@@ -11,6 +11,7 @@
 #include <string.h>
 #include <utils/util.h>
 
+#include "alias.h"
 #include "backing.h"
 #include "failure.h"
 #include "ram_regions.h"
@@ -193,21 +194,23 @@ struct touch {
 /* Where the VMM sees `at`, and the last address up to which that view goes on. NULL: nowhere. */
 static char *find_view(struct gm_space *space, uintptr_t at, uintptr_t *last)
 {
+    const unsigned bits = gm_arch_frame_bits[0];
     vm_memory_reservation_t *res = gm_reservation_find(space, at);
-    const struct gm_extent *alias;
+    uint64_t behind;
     uintptr_t base;
+    char *view;
 
-    if (res == NULL || res->backing == NULL) {
+    if (res == NULL) {
         return NULL;
     }
     base = gm_page_base(res);
-    alias = gm_extents_find(&res->backing->alias, (at - base) >> gm_arch_frame_bits[0]);
-    if (alias == NULL) {
+    view = gm_alias_at(res, (at - base) >> bits, &behind);
+    if (view == NULL) {
         return NULL;
     }
-    *last = base + (gm_extent_end(alias) << gm_arch_frame_bits[0]) - 1;
+    *last = base + (behind << bits) - 1;
     *last = *last < gm_last(res) ? *last : gm_last(res);
-    return (char *)(res->backing->alias_base + (at - base));
+    return view + (at & (((uintptr_t)1 << bits) - 1));
 }
 
 /* The views are there. A callback may take one away: then it is looked up again. */

@@ -46,6 +46,7 @@ static enum guestmem_kind kind_of(const vm_memory_reservation_t *res)
 static struct guestmem_map_entry entry_of(const vm_memory_reservation_t *res)
 {
     const struct gm_backing *backing = res->backing;
+    uint64_t behind;
     struct guestmem_map_entry entry = {
         .base = res->base,
         .size = res->size,
@@ -71,8 +72,9 @@ static struct guestmem_map_entry entry_of(const vm_memory_reservation_t *res)
         entry.can_write = (first->rights & GM_RIGHT_WRITE) != 0;
     }
     entry.lazy = backing->source.kind != GM_SOURCE_NONE && res->policy.populate == GUESTMEM_POPULATE_LAZY;
-    if (backing->alias_base != 0) {
-        entry.vmm_addr = (char *)backing->alias_base + (res->base - gm_page_base(res));
+    entry.vmm_addr = gm_alias_at(res, 0, &behind);
+    if (entry.vmm_addr != NULL) {
+        entry.vmm_addr = (char *)entry.vmm_addr + (res->base - gm_page_base(res));
     }
     return entry;
 }

@@ -121,6 +121,9 @@ static void remove_table(struct gm_space *space, unsigned level, size_t at)
     give_table(space, &object);
     tables->count--;
     memmove(&tables->at[at], &tables->at[at + 1], (tables->count - at) * sizeof(tables->at[0]));
+    if (tables->count == 0) {
+        gm_room_drop(space, &tables->room, &tables->at, sizeof(tables->at[0]));
+    }
     space->stats.tables--;
     count_in_parent(space, level, table.base, -1);
 }
