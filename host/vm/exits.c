@@ -108,10 +108,38 @@ static memory_fault_result_t ask(struct fault *fault)
     return result;
 }
 
+/* The data of a read, out of its lanes. */
+static uint64_t read_data(const struct fault *fault)
+{
+    uint64_t data = fault->data >> (fault->exit.address & 3) * 8;
+
+    return fault->exit.size < 8 ? data & ((UINT64_C(1) << fault->exit.size * 8) - 1) : data;
+}
+
+static memory_fault_result_t ask_watched(struct fault *fault)
+{
+    const struct runtime *runtime = fault->runtime;
+    const struct engine_exit *exit = &fault->exit;
+    struct guestmem_host_vm_fault seen = {
+        .pc = exit->pc,
+        .address = exit->address,
+        .size = exit->size,
+        .write = exit->write,
+        .fetch = exit->fetch,
+        .start_ns = runtime_now(),
+    };
+
+    seen.result = ask(fault);
+    seen.end_ns = runtime_now();
+    seen.data = exit->write ? exit->data : read_data(fault);
+    runtime->watcher(runtime->vm, &seen, runtime->watcher_cookie);
+    return seen.result;
+}
+
 static int access_handle(struct fault *fault)
 {
     fault->runtime->vm->run.exit_reason = VM_GUEST_MMIO_EXIT;
-    switch (ask(fault)) {
+    switch (fault->runtime->watcher == NULL ? ask(fault) : ask_watched(fault)) {
     case FAULT_RESTART:
         reply(fault, REPLY_RESTART);
         return 0;
@@ -209,14 +237,6 @@ int exit_handle(struct fault *fault, const struct engine_exit *exit)
         return 0;
     }
     return end_with(fault, GUESTMEM_HOST_VM_CPU, "the guest CPU stopped for a reason unknown");
-}
-
-/* The data of a read, out of its lanes. */
-static uint64_t read_data(const struct fault *fault)
-{
-    uint64_t data = fault->data >> (fault->exit.address & 3) * 8;
-
-    return fault->exit.size < 8 ? data & ((UINT64_C(1) << fault->exit.size * 8) - 1) : data;
 }
 
 static void answer_access(struct fault *fault, enum fault_reply value)

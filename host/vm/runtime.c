@@ -117,6 +117,16 @@ void guestmem_host_vm_get_exit(vm_t *vm, struct guestmem_host_vm_exit *exit)
     *exit = runtime != NULL ? runtime->exit : (struct guestmem_host_vm_exit){0};
 }
 
+void guestmem_host_vm_watch_faults(vm_t *vm, guestmem_host_vm_fault_fn seen, void *cookie)
+{
+    struct runtime *runtime = runtime_of(vm);
+
+    if (runtime != NULL) {
+        runtime->watcher = seen;
+        runtime->watcher_cookie = cookie;
+    }
+}
+
 uint64_t runtime_now(void)
 {
     struct timespec now;

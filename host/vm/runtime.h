@@ -52,6 +52,8 @@ struct runtime {
     bool running;
     unsigned turn;         /* the vcpu that ran last */
     struct guestmem_host_vm_exit exit;
+    guestmem_host_vm_fault_fn watcher; /* NULL: nobody watches */
+    void *watcher_cookie;
 };
 
 /* NULL for a VM that vm_init() didn't make. Safe in signal handlers. */

@@ -78,6 +78,28 @@ void guestmem_host_vm_get_exit(vm_t *vm, struct guestmem_host_vm_exit *exit);
 /* The same as a sentence in `text`. Returns its length as snprintf() does. */
 int guestmem_host_vm_exit_text(const struct guestmem_host_vm_exit *exit, char *text, size_t size);
 
+/* ------------------------------------------------------------------------------ watching faults */
+
+/* A guest access that came to the VM's memory, with the answer. Times are CLOCK_MONOTONIC's. */
+struct guestmem_host_vm_fault {
+    uint64_t pc;
+    uint64_t address; /* guest-physical */
+    unsigned size;    /* bytes */
+    bool write;
+    bool fetch;
+    uint64_t data; /* of a write; of a read, what the callback had set when it returned */
+    memory_fault_result_t result;
+    uint64_t start_ns;
+    uint64_t end_ns;
+};
+
+typedef void (*guestmem_host_vm_fault_fn)(vm_t *vm, const struct guestmem_host_vm_fault *fault,
+                                          void *cookie);
+
+/* Call `seen` after each of them, those that only populate included; NULL: no more. It may look at
+ * the VM, and not change it. */
+void guestmem_host_vm_watch_faults(vm_t *vm, guestmem_host_vm_fault_fn seen, void *cookie);
+
 /* -------------------------------------------------------------------------------------- the end */
 
 /*
