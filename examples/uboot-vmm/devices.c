@@ -17,28 +17,16 @@ struct uboot_vmm *uboot_vmm_of(vm_t *vm)
 void uboot_vmm_event_begin(struct uboot_vmm *vmm, vm_vcpu_t *vcpu, const char *area, uintptr_t addr,
                            size_t size, struct uboot_vmm_event *event)
 {
-    const struct uboot_vmm_tracer *tracer = vmm->config.tracer;
-
+    vmm->event_count++;
     *event = (struct uboot_vmm_event){
         .area = area,
         .addr = addr,
         .size = size,
         .pc = get_vcpu_fault_ip(vcpu),
         .is_read = is_vcpu_read_fault(vcpu),
-        .start_ns = tracer != NULL ? tracer->now_ns(tracer->cookie) : 0,
     };
     if (!event->is_read) {
         event->data = get_vcpu_fault_data(vcpu);
-    }
-}
-
-static void event_done(struct uboot_vmm *vmm, const struct uboot_vmm_event *event)
-{
-    const struct uboot_vmm_tracer *tracer = vmm->config.tracer;
-
-    vmm->event_count++;
-    if (tracer != NULL) {
-        tracer->event(event, tracer->cookie);
     }
 }
 
@@ -48,7 +36,6 @@ memory_fault_result_t uboot_vmm_event_end(struct uboot_vmm *vmm, vm_vcpu_t *vcpu
     if (event->is_read) {
         set_vcpu_fault_data(vcpu, event->data);
     }
-    event_done(vmm, event);
     if (vmm->config.stop_asked != NULL && vmm->config.stop_asked(vmm->config.stop_cookie) &&
         uboot_vmm_end_with(vmm, UBOOT_VMM_STOPPED) != 0) {
         return FAULT_ERROR;
@@ -162,6 +149,5 @@ memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr
 
     (void)vm;
     uboot_vmm_event_begin(vmm, vcpu, "nowhere", addr, size, &vmm->fault);
-    event_done(vmm, &vmm->fault);
     return uboot_vmm_end_with(vmm, UBOOT_VMM_NOWHERE) == 0 ? FAULT_RESTART : FAULT_ERROR;
 }

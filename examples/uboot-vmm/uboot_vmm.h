@@ -69,13 +69,6 @@ struct uboot_vmm_event {
     uintptr_t pc;
     seL4_Word data; /* written, or given */
     bool is_read;
-    uint64_t start_ns; /* when it came, by the tracer's clock */
-};
-
-struct uboot_vmm_tracer {
-    uint64_t (*now_ns)(void *cookie);
-    void (*event)(const struct uboot_vmm_event *event, void *cookie);
-    void *cookie;
 };
 
 struct uboot_vmm_config {

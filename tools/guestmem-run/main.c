@@ -165,7 +165,6 @@ static int make_vm(struct run *run)
         .absent = run->tree_info.absent,
         .absent_count = run->tree_info.absent_count,
         .console = console_of(run),
-        .tracer = trace_tracer(run->trace),
         .prepare = set_policy,
         .prepare_cookie = &run->options,
         .progress = progress_step,
@@ -233,6 +232,7 @@ static int run_guest(struct run *run)
         fputs("guestmem-run: Ctrl-A X leaves\r\n", stdout);
     }
     zf_log_set_output_level(ZF_LOG_NONE); /* what ends a run is told by status_of_guest() */
+    trace_watch(run->trace, &run->vmm);
     stop_halts_with(halt, &run->vmm.vm);
     uboot_vmm_run(&run->vmm);
     stop_halts_with_nothing();

@@ -12,12 +12,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <guestmem/host_vm.h>
 
 static const char head[] =
     "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
@@ -35,14 +38,13 @@ struct trace {
     uint64_t start_ns;
     size_t used;
     char block[BLOCK + sizeof(tail)];
-    struct uboot_vmm_tracer tracer;
+    struct uboot_vmm *vmm;
 };
 
-static uint64_t now_ns(void *cookie)
+static uint64_t now_ns(void)
 {
     struct timespec now;
 
-    (void)cookie;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
@@ -76,23 +78,32 @@ static void write_block(struct trace *trace, bool last)
     trace->used = 0;
 }
 
-static void add_event(const struct uboot_vmm_event *event, void *cookie)
+static const char *what(const struct guestmem_host_vm_fault *fault)
+{
+    if (fault->result == FAULT_RESTART) {
+        return "populate";
+    }
+    return fault->fetch ? "fetch" : fault->write ? "write" : "read";
+}
+
+static void add_event(vm_t *vm, const struct guestmem_host_vm_fault *fault, void *cookie)
 {
     struct trace *trace = cookie;
-    uint64_t duration = now_ns(NULL) - event->start_ns;
+    const struct uboot_vmm_area *area = uboot_vmm_area_at(trace->vmm, fault->address);
     int length;
 
+    (void)vm;
     if (trace->used + EVENT_MAX > BLOCK) {
         write_block(trace, false);
     }
     length = snprintf(trace->block + trace->used, EVENT_MAX,
                       ",\n{\"name\":\"%s %s\",\"cat\":\"fault\",\"ph\":\"X\",\"pid\":1,\"tid\":1,"
-                      "\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"addr\":\"0x%llx\",\"size\":%zu,"
-                      "\"data\":\"0x%llx\",\"pc\":\"0x%llx\"}}",
-                      event->area, event->is_read ? "read" : "write",
-                      (double)(event->start_ns - trace->start_ns) / 1000, (double)duration / 1000,
-                      (unsigned long long)event->addr, event->size, (unsigned long long)event->data,
-                      (unsigned long long)event->pc);
+                      "\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"addr\":\"0x%" PRIx64 "\",\"size\":%u,"
+                      "\"data\":\"0x%" PRIx64 "\",\"pc\":\"0x%" PRIx64 "\"}}",
+                      area != NULL ? area->name : "other", what(fault),
+                      (double)(fault->start_ns - trace->start_ns) / 1000,
+                      (double)(fault->end_ns - fault->start_ns) / 1000, fault->address, fault->size,
+                      fault->data, fault->pc);
     trace->used += (size_t)length;
 }
 
@@ -110,9 +121,7 @@ struct trace *trace_open(const char *path)
         return NULL;
     }
     trace->regular = fstat(trace->fd, &status) == 0 && S_ISREG(status.st_mode);
-    trace->tracer =
-        (struct uboot_vmm_tracer){.now_ns = now_ns, .event = add_event, .cookie = trace};
-    trace->start_ns = now_ns(NULL);
+    trace->start_ns = now_ns();
     memcpy(trace->block, head, sizeof(head) - 1);
     trace->used = sizeof(head) - 1;
     write_block(trace, false);
@@ -135,7 +144,10 @@ int trace_close(struct trace *trace)
     return error;
 }
 
-const struct uboot_vmm_tracer *trace_tracer(const struct trace *trace)
+void trace_watch(struct trace *trace, struct uboot_vmm *vmm)
 {
-    return trace == NULL ? NULL : &trace->tracer;
+    if (trace != NULL) {
+        trace->vmm = vmm;
+        guestmem_host_vm_watch_faults(&vmm->vm, add_event, trace);
+    }
 }

@@ -16,5 +16,5 @@ struct trace *trace_open(const char *path);
  */
 int trace_close(struct trace *trace);
 
-/* How to hand it to the VMM; valid as long as the trace. */
-const struct uboot_vmm_tracer *trace_tracer(const struct trace *trace);
+/* From now on, write the VM's faults into it. Accepts NULL. */
+void trace_watch(struct trace *trace, struct uboot_vmm *vmm);
