@@ -17,7 +17,6 @@ struct uboot_vmm *uboot_vmm_of(vm_t *vm)
 void uboot_vmm_event_begin(struct uboot_vmm *vmm, vm_vcpu_t *vcpu, const char *area, uintptr_t addr,
                            size_t size, struct uboot_vmm_event *event)
 {
-    vmm->event_count++;
     *event = (struct uboot_vmm_event){
         .area = area,
         .addr = addr,

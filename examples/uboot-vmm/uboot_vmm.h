@@ -132,7 +132,6 @@ struct uboot_vmm {
     int uart_next;             /* the byte that the guest was told of, or -1 */
     enum uboot_vmm_end end;
     struct uboot_vmm_event fault;
-    uint64_t event_count;
     char error[200];
 };
 

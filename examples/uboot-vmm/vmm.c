@@ -118,7 +118,6 @@ int uboot_vmm_vcpu_exit(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie)
     struct uboot_vmm *vmm = cookie;
     seL4_UserContext regs;
 
-    vmm->event_count++;
     if (vm_get_thread_context(vcpu, &regs) != 0) {
         return -1;
     }

@@ -78,9 +78,9 @@ static void write_block(struct trace *trace, bool last)
     trace->used = 0;
 }
 
-static const char *what(const struct guestmem_host_vm_fault *fault)
+static const char *what(const struct guestmem_host_vm_fault *fault, bool in_area)
 {
-    if (fault->result == FAULT_RESTART) {
+    if (fault->result == FAULT_RESTART && in_area) {
         return "populate";
     }
     return fault->fetch ? "fetch" : fault->write ? "write" : "read";
@@ -100,7 +100,7 @@ static void add_event(vm_t *vm, const struct guestmem_host_vm_fault *fault, void
                       ",\n{\"name\":\"%s %s\",\"cat\":\"fault\",\"ph\":\"X\",\"pid\":1,\"tid\":1,"
                       "\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"addr\":\"0x%" PRIx64 "\",\"size\":%u,"
                       "\"data\":\"0x%" PRIx64 "\",\"pc\":\"0x%" PRIx64 "\"}}",
-                      area != NULL ? area->name : "other", what(fault),
+                      area != NULL ? area->name : "other", what(fault, area != NULL),
                       (double)(fault->start_ns - trace->start_ns) / 1000,
                       (double)(fault->end_ns - fault->start_ns) / 1000, fault->address, fault->size,
                       fault->data, fault->pc);
