@@ -6,8 +6,9 @@
 # library, its headers come before ours, so that library and VMM see one vm_t.
 
 add_subdirectory(src)
-target_compile_options(guestmem PRIVATE
-    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror)
+# The tree's headers use GNU C, and compare signs; the host's build checks the library more strictly.
+set_target_properties(guestmem PROPERTIES C_EXTENSIONS ON)
+target_compile_options(guestmem PRIVATE -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Werror)
 
 set(guestmem_headers "${PROJECT_SOURCE_DIR}/include")
 if(TARGET sel4vm)
@@ -28,3 +29,25 @@ foreach(library sel4 sel4vka sel4vspace sel4simple utils platsupport
         target_link_libraries(guestmem PUBLIC ${library})
     endif()
 endforeach()
+
+# Where the tree has libsel4vm, guestmem takes the place of its guest memory files. The library lists
+# its sources by a glob, so they are filtered out of the target; the tree's files are left alone.
+option(GUESTMEM_STAND_IN "Take the place of libsel4vm's guest memory files" ON)
+
+function(guestmem_take_out target)
+    get_target_property(sources ${target} SOURCES)
+    foreach(file IN LISTS ARGN)
+        list(FILTER sources EXCLUDE REGEX "/${file}$")
+    endforeach()
+    set_property(TARGET ${target} PROPERTY SOURCES ${sources})
+    target_link_libraries(${target} guestmem)
+endfunction()
+
+if(GUESTMEM_STAND_IN AND TARGET sel4vm)
+    guestmem_take_out(sel4vm
+        src/guest_memory.c src/guest_ram.c src/guest_vspace.c src/guest_memory_helpers.c
+        src/arch/arm/guest_memory_arch.c)
+endif()
+if(GUESTMEM_STAND_IN AND TARGET sel4vmmplatsupport)
+    guestmem_take_out(sel4vmmplatsupport src/guest_memory_util.c)
+endif()

@@ -4,7 +4,10 @@
  */
 #include "policy.h"
 
+/* the option that defers mappings, where a VM library has it */
+#if __has_include(<sel4vm/gen_config.h>)
 #include <sel4vm/gen_config.h>
+#endif
 
 #include "failure.h"
 #include "reservation.h"
