@@ -384,6 +384,7 @@ static int prepare(struct engine_cpu *cpu)
         }
         return cpu->answer == ENGINE_ABORT ? abort_access(cpu) : 0;
     }
+    (void)signals_install(); /* it worked before; only someone else's handlers may be in the way */
     return cpu->generation != cpu->engine->generation ? rebuild(cpu) : forget_code(cpu);
 }
 

@@ -119,7 +119,7 @@ bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access a
 bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *write);
 
 /* signals.c */
-int signals_install(void);
+int signals_install(void); /* 0, or -errno; needs doing again when others took the signals */
 struct engine_cpu *signals_current(struct engine_cpu *cpu); /* sets it; returns the one before */
 
 /* stage1.c: guest-virtual to guest-physical, with the tables that the guest has set up. */

@@ -29,9 +29,12 @@ enum { ERROR_WRITE = 2, TRAP_FLAG = 0x100 };
 
 static _Thread_local struct engine_cpu *current;
 
+static _Thread_local bool handing_on;
+
+/* Whom to hand signals on to. Others may put their handlers over ours (test frameworks do, for each
+ * test): then ours goes on top again, and theirs comes next. */
 static struct {
     pthread_mutex_t lock;
-    bool installed;
     struct sigaction segv;
     struct sigaction trap;
 } previous = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -44,21 +47,36 @@ struct engine_cpu *signals_current(struct engine_cpu *cpu)
     return before;
 }
 
-/* As if our handler weren't there. */
+/* The instruction runs again, and the default action hits it. */
+static void default_action(int signal, const siginfo_t *info)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    sigaction(signal, &action, NULL);
+    if (info->si_code <= 0) {
+        raise(signal); /* there is no instruction: it came from kill() */
+    }
+}
+
+/* As if our handler weren't there. A handler that was put over ours may hand on to ours in turn: such a
+ * circle ends here. */
 static void hand_on(const struct sigaction *action, int signal, siginfo_t *info, void *context)
 {
+    bool is_function = (action->sa_flags & SA_SIGINFO) ||
+                       (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+
+    if (!is_function || handing_on) {
+        handing_on = false;
+        default_action(signal, info);
+        return;
+    }
+    handing_on = true;
     if (action->sa_flags & SA_SIGINFO) {
         action->sa_sigaction(signal, info, context);
-    } else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN) {
+    } else {
         action->sa_handler(signal);
-    } else { /* the instruction runs again, and the default action hits it */
-        struct sigaction fallback = {.sa_handler = SIG_DFL};
-
-        sigaction(signal, &fallback, NULL);
-        if (info->si_code <= 0) {
-            raise(signal); /* it came from kill() */
-        }
     }
+    handing_on = false;
 }
 
 static void scratch_place(struct engine_cpu *cpu, uint8_t *place, const uint8_t *page)
@@ -151,23 +169,29 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 static int take(int signal, void (*handler)(int, siginfo_t *, void *), struct sigaction *before)
 {
     struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    struct sigaction now;
 
+    if (sigaction(signal, NULL, &now) != 0) {
+        return -errno;
+    }
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == handler) {
+        return 0;
+    }
+    *before = now;
     sigemptyset(&action.sa_mask);
-    return sigaction(signal, &action, before) == 0 ? 0 : -errno;
+    return sigaction(signal, &action, NULL) == 0 ? 0 : -errno;
 }
 
 int signals_install(void)
 {
-    int err = 0;
+    int err;
 
     pthread_mutex_lock(&previous.lock);
-    if (!previous.installed) {
-        err = take(SIGSEGV, on_segv, &previous.segv);
-        if (!err) {
-            err = take(SIGTRAP, on_trap, &previous.trap);
-        }
-        previous.installed = !err;
+    err = take(SIGSEGV, on_segv, &previous.segv);
+    if (!err) {
+        err = take(SIGTRAP, on_trap, &previous.trap);
     }
     pthread_mutex_unlock(&previous.lock);
+    handing_on = false; /* the handler that we handed on to may have jumped away */
     return err;
 }
