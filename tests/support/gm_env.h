@@ -47,6 +47,7 @@ struct gm_env {
     size_t device_bytes;       /* at least 4 MiB */
     uintptr_t device_ram_base; /* 0 without the option `device_ram`: 2 MiB aligned, */
     size_t device_ram_bytes;   /* at least 4 MiB */
+    bool vmm_shares;           /* the VMM's vspace can share into spaces of another make */
     vm_t *vm;                  /* the first VM */
     struct gm_env_vm *vms;
     struct gm_env_frame *frames;

@@ -71,6 +71,7 @@ const char *gm_env_port_open(struct gm_env *env, const struct gm_env_options *op
     env->io_ops = guestmem_host_io_ops(host);
     env->endpoint = guestmem_host_endpoint(host);
     env->guest_end = (uintptr_t)1 << PA_BITS;
+    env->vmm_shares = true;
     env->device_base = DEVICE_BASE;
     env->device_bytes = DEVICE_BYTES;
     if (options->device_ram) {
