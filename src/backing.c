@@ -60,6 +60,7 @@ static void start_taking(struct gm_space *space, vm_memory_reservation_t *res)
     res->taking = 1;
     res->busy++;
     space->busy++;
+    space->taking++;
 }
 
 static void end_taking(struct gm_space *space, vm_memory_reservation_t *res)
@@ -67,6 +68,7 @@ static void end_taking(struct gm_space *space, vm_memory_reservation_t *res)
     res->taking = 0;
     res->busy--;
     space->busy--;
+    space->taking--;
 }
 
 static int make_lazy(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_source *source)

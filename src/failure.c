@@ -49,14 +49,21 @@ int gm_fail_taken(struct gm_space *space, const char *step, uintptr_t base, size
 
 int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size)
 {
+    bool outermost = space->taking == 0;
+
     if (error == GUESTMEM_OK) {
-        gm_room_settle(space);
-    } else {
-        gm_room_revert(space);
-        space->failure.operation = operation;
-        space->failure.base = base;
-        space->failure.size = size;
+        if (outermost) {
+            gm_room_settle(space);
+        }
+        return error;
     }
+    if (outermost) {
+        gm_room_revert(space);
+    }
+    space->failure.operation = operation;
+    space->failure.base = base;
+    space->failure.size = size;
+    space->reported = space->failure;
     return error;
 }
 
@@ -91,7 +98,7 @@ int gm_end_logged(struct gm_space *space, int error, const char *operation, uint
     if (gm_end(space, error, operation, base, size) == GUESTMEM_OK) {
         return 0;
     }
-    guestmem_failure_text(&space->failure, line, sizeof(line));
+    guestmem_failure_text(&space->reported, line, sizeof(line));
     ZF_LOGE("%s", line);
     return -1;
 }
@@ -100,5 +107,5 @@ const struct guestmem_failure *guestmem_last_failure(vm_t *vm)
 {
     struct gm_space *space = gm_space_of(vm);
 
-    return space == NULL ? NULL : &space->failure;
+    return space == NULL ? NULL : &space->reported;
 }

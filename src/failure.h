@@ -19,8 +19,9 @@ int gm_fail(struct gm_space *space, int error, const char *step, int cause);
 int gm_fail_taken(struct gm_space *space, const char *step, uintptr_t base, size_t size);
 
 /*
- * The end of a public call: settles or reverts the arrays that grew, and after a failure notes the
- * call's name and range. Returns `error`.
+ * The end of a public call: settles or reverts the arrays that grew, and after a failure reports it
+ * with the call's name and range. What failed on the way to a success is not reported. A call from
+ * inside an iterator leaves the arrays to the call that it is in. Returns `error`.
  */
 int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size);
 

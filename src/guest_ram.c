@@ -249,6 +249,7 @@ int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn to
     static const char operation[] = "vm_ram_touch";
     struct gm_space *space = gm_space_of(vm);
     struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
+    int result;
     int error = space == NULL ? GUESTMEM_EINVAL : gm_range_check(space, addr, size);
 
     if (error == GUESTMEM_OK && touch_callback == NULL) {
@@ -263,7 +264,10 @@ int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn to
     if (gm_end_logged(space, error, operation, addr, size) != 0) {
         return -1;
     }
-    return touch_all(space, &touch);
+    space->busy++;
+    result = touch_all(space, &touch);
+    space->busy--;
+    return result;
 }
 
 int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size, size_t offset,

@@ -83,6 +83,10 @@ void gm_room_settle(struct gm_space *space)
 void gm_room_revert(struct gm_space *space)
 {
     for (struct gm_room *room = space->grown; room != NULL; room = room->next) {
+        if (*room->count > room->before_capacity) {
+            gm_free(space, room->before, room->before_capacity * room->element);
+            continue; /* a call inside this one filled it, and that stays */
+        }
         if (*room->count > 0) {
             memcpy(room->before, get(room->array), *room->count * room->element);
         }

@@ -32,7 +32,8 @@ struct gm_room {
 int gm_room_reserve(struct gm_space *space, struct gm_room *room, void *array, const size_t *count,
                     size_t element, size_t wanted, size_t first);
 
-/* The call under way ends: keep what grew, or go back. Going back needs the old counts. */
+/* The call under way ends: keep what grew, or go back. An array that holds more than it had room for
+ * before, since a call from inside an iterator has filled it, is kept. */
 void gm_room_settle(struct gm_space *space);
 void gm_room_revert(struct gm_space *space);
 

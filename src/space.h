@@ -126,13 +126,15 @@ struct gm_space {
     struct gm_tables tables[GM_ARCH_LEVEL_COUNT];
     struct gm_memory_kind memory_kind;
     struct guestmem_stats stats;
-    struct guestmem_failure failure;
+    struct guestmem_failure failure;  /* of the step that failed last */
+    struct guestmem_failure reported; /* of the public call that failed last */
     uint64_t removals;        /* of frames and views, counted: what was looked up may be gone */
     struct gm_room *grown;    /* arrays that the call under way enlarged */
     struct gm_room ram_room;  /* of vm->mem.ram_regions; capacity 0: the array isn't ours yet */
     size_t ram_count;         /* the same as vm->mem.num_ram_regions */
     size_t ram_reservations;  /* registered */
     unsigned busy;            /* callbacks and iterators under way: it can't be destroyed */
+    unsigned taking;          /* takings of frames under way: a call that ends meanwhile is an inner one */
 };
 
 /* vm->mem.reservation_cookie */
