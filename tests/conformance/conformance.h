@@ -39,7 +39,8 @@ extern const struct gm_suite shortage_suite;
 /* Reserve with a callback that stops the guest; the case fails if that fails. */
 static inline vm_memory_reservation_t *reserve(vm_t *vm, uintptr_t addr, size_t size)
 {
-    vm_memory_reservation_t *res = vm_reserve_memory_at(vm, addr, size, default_error_fault_callback, NULL);
+    vm_memory_reservation_t *res =
+        vm_reserve_memory_at(vm, addr, size, default_error_fault_callback, NULL);
 
     GM_CHECK_NOT_NULL(res);
     return res;
@@ -51,10 +52,11 @@ static inline bool refused(vm_t *vm, uintptr_t addr, size_t size)
     return vm_reserve_memory_at(vm, addr, size, default_error_fault_callback, NULL) == NULL;
 }
 
-/* Run a statement that fails, and check that caps, slots, memory, tables and bytes are as before. */
-#define CHANGES_NOTHING(env, ...)                                                                  \
-    do {                                                                                           \
-        struct gm_env_snapshot *before_ = gm_env_snapshot(env);                                    \
-        __VA_ARGS__;                                                                               \
-        gm_env_check_same(env, before_);                                                           \
+/* Run a statement that fails, and check that caps, slots, memory, tables and bytes are as before.
+ */
+#define CHANGES_NOTHING(env, ...)                               \
+    do {                                                        \
+        struct gm_env_snapshot *before_ = gm_env_snapshot(env); \
+        __VA_ARGS__;                                            \
+        gm_env_check_same(env, before_);                        \
     } while (0)

@@ -225,7 +225,8 @@ static void donating_less_than_a_page_is_refused(struct gm_env *env, vm_t *vm)
 
 static void donating_beyond_the_space_is_refused(struct gm_env *env, vm_t *vm)
 {
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_memory_make_anon(vm, env->guest_end - GM_PAGE, 2 * GM_PAGE), -1));
+    CHANGES_NOTHING(
+        env, GM_CHECK_EQ(vm_memory_make_anon(vm, env->guest_end - GM_PAGE, 2 * GM_PAGE), -1));
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_memory_make_anon(vm, BASE, SIZE_MAX), -1));
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_memory_make_anon(NULL, BASE, GM_PAGE), -1));
     donate(vm, env->guest_end - 2 * GM_PAGE, 2 * GM_PAGE);
@@ -265,7 +266,8 @@ static void anonymous_memory_at_address_zero_can_be_reserved(struct gm_env *env,
 /* As virtual PCI does: as many BARs as fit, alignment = size, of mixed sizes. */
 static void bars_of_mixed_sizes_pack_without_overlap(struct gm_env *env, vm_t *vm)
 {
-    static const size_t sizes[] = {GM_PAGE, 16 * GM_PAGE, 2 * GM_PAGE, 256 * GM_PAGE, GM_PAGE, 64 * GM_PAGE};
+    static const size_t sizes[] = {GM_PAGE,       16 * GM_PAGE, 2 * GM_PAGE,
+                                   256 * GM_PAGE, GM_PAGE,      64 * GM_PAGE};
     enum { COUNT = sizeof(sizes) / sizeof(sizes[0]) };
     uintptr_t at[COUNT];
 

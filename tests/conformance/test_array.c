@@ -59,7 +59,8 @@ static void an_unaligned_reservation_takes_a_frame_for_each_page(struct gm_env *
     GM_CHECK_LEAF(env, vm, BASE + 2 * GM_PAGE, GM_BITS_4K, "rw", false);
 }
 
-static void a_number_of_frames_that_does_not_cover_it_exactly_is_refused(struct gm_env *env, vm_t *vm)
+static void a_number_of_frames_that_does_not_cover_it_exactly_is_refused(struct gm_env *env,
+                                                                         vm_t *vm)
 {
     seL4_CPtr caps[5];
     vm_memory_reservation_t *res = reserve(vm, BASE, 4 * GM_PAGE);
@@ -68,7 +69,8 @@ static void a_number_of_frames_that_does_not_cover_it_exactly_is_refused(struct 
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps, 0, GM_BITS_4K), -1));
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps, 3, GM_BITS_4K), -1));
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps, 5, GM_BITS_4K), -1));
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps, SIZE_MAX, GM_BITS_4K), -1));
+    CHANGES_NOTHING(
+        env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps, SIZE_MAX, GM_BITS_4K), -1));
     GM_CHECK_NO_LEAF(env, vm, BASE);
     GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps, 4, GM_BITS_4K), 0);
 }
@@ -80,7 +82,8 @@ static void a_size_of_no_frame_is_refused(struct gm_env *env, vm_t *vm)
     vm_memory_reservation_t *res = reserve(vm, BASE, GM_PAGE);
 
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, &cap, 1, wrong[i]), -1));
+        CHANGES_NOTHING(env,
+                        GM_CHECK_EQ(vm_map_reservation_frames(vm, res, &cap, 1, wrong[i]), -1));
     }
 }
 
@@ -113,7 +116,8 @@ static void a_mapped_frame_in_the_array_maps_nothing(struct gm_env *env, vm_t *v
 
     gm_env_frames(env, GM_BITS_4K, 3, caps);
     GM_CHECK_EQ(vm_map_reservation_frames(vm, first, &caps[2], 1, GM_BITS_4K), 0);
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, second, caps, 3, GM_BITS_4K), -1));
+    CHANGES_NOTHING(env,
+                    GM_CHECK_EQ(vm_map_reservation_frames(vm, second, caps, 3, GM_BITS_4K), -1));
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "rw", false);
     GM_CHECK_NO_LEAF(env, vm, BASE + GM_MIB);
 }
@@ -125,7 +129,8 @@ static void null_arguments_are_refused(struct gm_env *env, vm_t *vm)
 
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, NULL, 1, GM_BITS_4K), -1));
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, NULL, &cap, 1, GM_BITS_4K), -1));
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(NULL, res, &cap, 1, GM_BITS_4K), -1));
+    CHANGES_NOTHING(env,
+                    GM_CHECK_EQ(vm_map_reservation_frames(NULL, res, &cap, 1, GM_BITS_4K), -1));
 }
 
 static void mapping_an_array_twice_is_refused(struct gm_env *env, vm_t *vm)
@@ -135,7 +140,8 @@ static void mapping_an_array_twice_is_refused(struct gm_env *env, vm_t *vm)
 
     gm_env_frames(env, GM_BITS_4K, 2, caps);
     GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps, 1, GM_BITS_4K), 0);
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps + 1, 1, GM_BITS_4K), -1));
+    CHANGES_NOTHING(env,
+                    GM_CHECK_EQ(vm_map_reservation_frames(vm, res, caps + 1, 1, GM_BITS_4K), -1));
     GM_CHECK_PADDR(env, vm, BASE, gm_env_frame_paddr(caps[0]));
 }
 

@@ -61,7 +61,8 @@ static void a_physical_address_with_another_offset_is_refused(struct gm_env *env
     vm_memory_reservation_t *res = reserve(vm, BASE, GM_PAGE);
 
     CHANGES_NOTHING(
-        env, GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base + 0x10, res), -1));
+        env, GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base + 0x10, res),
+                         -1));
     GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base, res), 0);
 }
 
@@ -70,8 +71,10 @@ static void memory_that_does_not_exist_is_refused(struct gm_env *env, vm_t *vm)
     vm_memory_reservation_t *res = reserve(vm, BASE, 2 * GM_PAGE);
 
     CHANGES_NOTHING(env, {
-        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->guest_end - 2 * GM_PAGE, res), -1);
-        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, UINTPTR_MAX - GM_PAGE + 1, res), -1);
+        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->guest_end - 2 * GM_PAGE, res),
+                    -1);
+        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, UINTPTR_MAX - GM_PAGE + 1, res),
+                    -1);
     });
     GM_CHECK_NO_LEAF(env, vm, BASE);
 }
@@ -83,8 +86,9 @@ static void a_range_that_is_partly_taken_is_refused_whole(struct gm_env *env, vm
     uintptr_t third = env->device_base + 2 * GM_PAGE;
 
     GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, third, page), 0);
-    CHANGES_NOTHING(env,
-                    GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base, range), -1));
+    CHANGES_NOTHING(
+        env,
+        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base, range), -1));
     GM_CHECK_NO_LEAF(env, vm, BASE + GM_MIB);
     GM_CHECK_EQ(vm_free_reserved_memory(vm, page), 0);
     GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base, range), 0);
@@ -148,7 +152,8 @@ static void backing_by_address_twice_is_refused(struct gm_env *env, vm_t *vm)
 
     GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base, res), 0);
     CHANGES_NOTHING(env, {
-        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base + GM_PAGE, res), -1);
+        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->device_base + GM_PAGE, res),
+                    -1);
         GM_CHECK_EQ(map_ut_alloc_reservation(vm, res), -1);
     });
     GM_CHECK_PADDR(env, vm, BASE, env->device_base);

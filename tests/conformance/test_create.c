@@ -18,7 +18,8 @@ static void *create_device(vm_t *vm, uintptr_t addr, seL4_CapRights_t rights)
     return create_device_reservation_frame(vm, addr, rights, default_error_fault_callback, NULL);
 }
 
-/* A VM whose view of the VMM's space notes how frames are mapped there; the VMM's own functions work. */
+/* A VM whose view of the VMM's space notes how frames are mapped there; the VMM's own functions
+ * work. */
 static vspace_t real_vmm;
 static int noted_cacheable;
 static bool noted_write;
@@ -27,19 +28,20 @@ static unsigned noted_count;
 static void note(seL4_CapRights_t rights, int cacheable)
 {
     noted_cacheable = cacheable;
-    noted_write = seL4_CapRights_get_capAllowRead(rights) && seL4_CapRights_get_capAllowWrite(rights);
+    noted_write =
+        seL4_CapRights_get_capAllowRead(rights) && seL4_CapRights_get_capAllowWrite(rights);
     noted_count++;
 }
 
-static reservation_t noted_reserve(vspace_t *vspace, size_t bytes, size_t size_bits, seL4_CapRights_t rights,
-                                   int cacheable, void **vaddr)
+static reservation_t noted_reserve(vspace_t *vspace, size_t bytes, size_t size_bits,
+                                   seL4_CapRights_t rights, int cacheable, void **vaddr)
 {
     note(rights, cacheable);
     return real_vmm.reserve_range_aligned(vspace, bytes, size_bits, rights, cacheable, vaddr);
 }
 
-static void *noted_map(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], seL4_CapRights_t rights,
-                       size_t num_pages, size_t size_bits, int cacheable)
+static void *noted_map(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[],
+                       seL4_CapRights_t rights, size_t num_pages, size_t size_bits, int cacheable)
 {
     note(rights, cacheable);
     return real_vmm.map_pages(vspace, caps, cookies, rights, num_pages, size_bits, cacheable);
@@ -98,7 +100,8 @@ static void what_the_rights_forbid_calls_the_callback(struct gm_env *env, vm_t *
     struct gm_fault_log log = {.answer = FAULT_HANDLED};
 
     (void)env;
-    GM_CHECK_NOT_NULL(create_allocated_reservation_frame(vm, BASE, seL4_CanRead, gm_fault_note, &log));
+    GM_CHECK_NOT_NULL(
+        create_allocated_reservation_frame(vm, BASE, seL4_CanRead, gm_fault_note, &log));
     GM_CHECK_EQ(gm_env_fault(vm, BASE + 0x10, 4), FAULT_HANDLED);
     GM_CHECK_EQ(log.count, 1);
     GM_CHECK_EQ(gm_env_fault(vm, BASE + GM_PAGE - 2, 4), FAULT_UNHANDLED);
@@ -149,7 +152,8 @@ static void creating_without_a_callback_or_a_vm_is_refused(struct gm_env *env, v
 {
     CHANGES_NOTHING(env, {
         GM_CHECK_NULL(create_allocated_reservation_frame(vm, BASE, seL4_AllRights, NULL, NULL));
-        GM_CHECK_NULL(create_device_reservation_frame(vm, env->device_base, seL4_AllRights, NULL, NULL));
+        GM_CHECK_NULL(
+            create_device_reservation_frame(vm, env->device_base, seL4_AllRights, NULL, NULL));
         GM_CHECK_NULL(create(NULL, BASE, seL4_AllRights));
         GM_CHECK_NULL(create_device(NULL, env->device_base, seL4_AllRights));
     });

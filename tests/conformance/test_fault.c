@@ -9,7 +9,8 @@
 
 #include "conformance.h"
 
-static vm_memory_reservation_t *reserve_noted(vm_t *vm, uintptr_t addr, size_t size, struct gm_fault_log *log)
+static vm_memory_reservation_t *reserve_noted(vm_t *vm, uintptr_t addr, size_t size,
+                                              struct gm_fault_log *log)
 {
     vm_memory_reservation_t *res = vm_reserve_memory_at(vm, addr, size, gm_fault_note, log);
 
@@ -34,8 +35,8 @@ static void an_access_reaches_its_callback_with_all_it_needs(struct gm_env *env,
 
 static void each_answer_comes_back_as_it_is(struct gm_env *env, vm_t *vm)
 {
-    static const memory_fault_result_t answers[] = {FAULT_HANDLED, FAULT_UNHANDLED, FAULT_RESTART, FAULT_IGNORE,
-                                                    FAULT_ERROR};
+    static const memory_fault_result_t answers[] = {FAULT_HANDLED, FAULT_UNHANDLED, FAULT_RESTART,
+                                                    FAULT_IGNORE, FAULT_ERROR};
     struct gm_fault_log log = {.answer = FAULT_ERROR};
 
     (void)env;
@@ -150,7 +151,8 @@ static void a_write_to_a_read_only_frame_reaches_the_callback(struct gm_env *env
     struct gm_fault_log log = {.answer = FAULT_IGNORE};
 
     (void)env;
-    GM_CHECK_NOT_NULL(create_allocated_reservation_frame(vm, BASE, seL4_CanRead, gm_fault_note, &log));
+    GM_CHECK_NOT_NULL(
+        create_allocated_reservation_frame(vm, BASE, seL4_CanRead, gm_fault_note, &log));
     GM_CHECK_EQ(gm_env_fault(vm, BASE + 8, 4), FAULT_IGNORE);
     GM_CHECK_EQ(log.addr, BASE + 8);
 }
@@ -193,7 +195,8 @@ static void the_default_callback_is_an_error(struct gm_env *env, vm_t *vm)
 
 /* ------------------------------------------- callbacks that change the memory themselves */
 
-static memory_fault_result_t reserve_and_map(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size, void *cookie)
+static memory_fault_result_t reserve_and_map(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
+                                             void *cookie)
 {
     vm_memory_reservation_t *res = reserve(vm, BASE + GM_MIB, 2 * GM_PAGE);
 
@@ -215,7 +218,8 @@ static void a_callback_may_reserve_and_map_and_restart(struct gm_env *env, vm_t 
     GM_CHECK_EQ(vm_free_reserved_memory(vm, made), 0);
 }
 
-static memory_fault_result_t map_itself(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size, void *cookie)
+static memory_fault_result_t map_itself(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
+                                        void *cookie)
 {
     (void)vcpu;
     (void)addr;
@@ -233,12 +237,14 @@ static void a_callback_may_back_its_own_reservation(struct gm_env *env, vm_t *vm
     GM_CHECK_LEAF(env, vm, BASE + GM_PAGE, GM_BITS_4K, "rw", false);
 }
 
-static memory_fault_result_t free_it(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size, void *cookie)
+static memory_fault_result_t free_it(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
+                                     void *cookie)
 {
     (void)vcpu;
     (void)addr;
     (void)size;
-    return vm_free_reserved_memory(vm, *(vm_memory_reservation_t **)cookie) == 0 ? FAULT_HANDLED : FAULT_IGNORE;
+    return vm_free_reserved_memory(vm, *(vm_memory_reservation_t **)cookie) == 0 ? FAULT_HANDLED
+                                                                                 : FAULT_IGNORE;
 }
 
 static void a_callback_may_free_another_reservation(struct gm_env *env, vm_t *vm)
@@ -289,7 +295,8 @@ static void the_internal_map_call_maps_at_once(struct gm_env *env, vm_t *vm)
     GM_CHECK_EQ(map_vm_memory_reservation(vm, res, gm_giver_next, &giver), 0);
     GM_CHECK_EQ(giver.calls, 2);
     GM_CHECK_LEAF(env, vm, BASE + GM_PAGE, GM_BITS_4K, "rw", false);
-    CHANGES_NOTHING(env, GM_CHECK_EQ(map_vm_memory_reservation(vm, res, gm_giver_next, &giver), -1));
+    CHANGES_NOTHING(env,
+                    GM_CHECK_EQ(map_vm_memory_reservation(vm, res, gm_giver_next, &giver), -1));
 }
 
 static const struct gm_case cases[] = {

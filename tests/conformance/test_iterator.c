@@ -42,7 +42,8 @@ static void lay(struct gm_env *env, struct layout *layout, uintptr_t vaddr, size
 }
 
 /* Check that backing with this layout fails, changes nothing, and leaves the frames to the case. */
-static void check_layout_refused(struct gm_env *env, vm_t *vm, vm_memory_reservation_t *res, struct layout *layout)
+static void check_layout_refused(struct gm_env *env, vm_t *vm, vm_memory_reservation_t *res,
+                                 struct layout *layout)
 {
     CHANGES_NOTHING(env, GM_CHECK_EQ(vm_map_reservation(vm, res, layout_next, layout), -1));
     for (size_t i = 0; i < layout->count; i++) {
@@ -332,7 +333,8 @@ static void a_callers_frame_keeps_its_contents(struct gm_env *env, vm_t *vm)
     void *view;
 
     lay(env, &layout, BASE, GM_BITS_4K);
-    view = vspace_map_pages(env->vmm, &layout.frames[0].cptr, NULL, seL4_AllRights, 1, GM_BITS_4K, 1);
+    view =
+        vspace_map_pages(env->vmm, &layout.frames[0].cptr, NULL, seL4_AllRights, 1, GM_BITS_4K, 1);
     GM_CHECK_NOT_NULL(view);
     ((uint8_t *)view)[0x123] = 0x5a;
     vspace_unmap_pages(env->vmm, view, 1, GM_BITS_4K, VSPACE_PRESERVE);

@@ -88,7 +88,8 @@ static void an_unaligned_range_backs_each_page_it_touches(struct gm_env *env, vm
 static void memory_works_at_both_ends_of_the_space(struct gm_env *env, vm_t *vm)
 {
     vm_memory_reservation_t *low = reserve(vm, 0, 2 * GM_MIB);
-    vm_memory_reservation_t *high = reserve(vm, env->guest_end - 2 * GM_MIB - GM_PAGE, 2 * GM_MIB + GM_PAGE);
+    vm_memory_reservation_t *high =
+        reserve(vm, env->guest_end - 2 * GM_MIB - GM_PAGE, 2 * GM_MIB + GM_PAGE);
 
     GM_CHECK_EQ(map_frame_alloc_reservation(vm, low), 0);
     GM_CHECK_EQ(map_frame_alloc_reservation(vm, high), 0);

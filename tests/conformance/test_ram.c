@@ -63,7 +63,9 @@ static void ram_works_at_both_ends_of_the_space(struct gm_env *env, vm_t *vm)
     GM_CHECK_EQ(vm_ram_register_at(vm, env->guest_end - GM_PAGE, GM_PAGE, false), 0);
     GM_CHECK_LEAF(env, vm, 0, GM_BITS_2M, "rw", false);
     GM_CHECK_LEAF(env, vm, env->guest_end - 1, GM_BITS_4K, "rw", false);
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_ram_register_at(vm, env->guest_end - 2 * GM_PAGE, 3 * GM_PAGE, false), -1));
+    CHANGES_NOTHING(
+        env,
+        GM_CHECK_EQ(vm_ram_register_at(vm, env->guest_end - 2 * GM_PAGE, 3 * GM_PAGE, false), -1));
 }
 
 static void bad_ranges_are_refused(struct gm_env *env, vm_t *vm)
@@ -116,7 +118,8 @@ static void regions_are_sorted_whatever_the_order(struct gm_env *env, vm_t *vm)
 
     (void)env;
     for (unsigned i = 0; i < COUNT; i++) {
-        GM_CHECK_EQ(vm_ram_register_at(vm, BASE + (i * STEP % COUNT) * 2 * GM_PAGE, GM_PAGE, false), 0);
+        GM_CHECK_EQ(vm_ram_register_at(vm, BASE + (i * STEP % COUNT) * 2 * GM_PAGE, GM_PAGE, false),
+                    0);
     }
     GM_CHECK_EQ(vm->mem.num_ram_regions, COUNT);
     for (int i = 0; i < COUNT; i++) {
@@ -142,7 +145,8 @@ static void untyped_ram_lies_at_its_own_address(struct gm_env *env, vm_t *vm)
 
 static void untyped_ram_where_no_memory_is_is_refused(struct gm_env *env, vm_t *vm)
 {
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_ram_register_at(vm, env->guest_end - GM_MIB, GM_MIB, true), -1));
+    CHANGES_NOTHING(env,
+                    GM_CHECK_EQ(vm_ram_register_at(vm, env->guest_end - GM_MIB, GM_MIB, true), -1));
     GM_CHECK_EQ(vm->mem.num_ram_regions, 0);
     reserve(vm, env->guest_end - GM_MIB, GM_MIB);
 }
@@ -244,7 +248,9 @@ static void the_callers_frames_may_be_read_only_to_the_guest(struct gm_env *env,
 {
     struct gm_giver giver = {.env = env, .size_bits = GM_BITS_4K, .rights = seL4_CanRead};
 
-    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE + 0x500, 2 * GM_PAGE, gm_giver_next, &giver), 0);
+    GM_CHECK_EQ(
+        vm_ram_register_at_custom_iterator(vm, BASE + 0x500, 2 * GM_PAGE, gm_giver_next, &giver),
+        0);
     GM_CHECK_EQ(giver.calls, 3);
     GM_CHECK_EQ(giver.addresses[0], BASE + 0x500);
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "r", false);
@@ -252,13 +258,18 @@ static void the_callers_frames_may_be_read_only_to_the_guest(struct gm_env *env,
 
 static void a_failing_iterator_leaves_no_ram(struct gm_env *env, vm_t *vm)
 {
-    struct gm_giver giver = {.env = env, .size_bits = GM_BITS_4K, .rights = seL4_AllRights, .fail_at = 3};
+    struct gm_giver giver = {
+        .env = env, .size_bits = GM_BITS_4K, .rights = seL4_AllRights, .fail_at = 3};
 
-    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &giver), -1);
+    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &giver),
+                -1);
     GM_CHECK_EQ(vm->mem.num_ram_regions, 0);
     GM_CHECK_NO_LEAF(env, vm, BASE);
-    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &giver), 0);
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE + GM_MIB, GM_PAGE, NULL, NULL), -1));
+    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &giver),
+                0);
+    CHANGES_NOTHING(
+        env, GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE + GM_MIB, GM_PAGE, NULL, NULL),
+                         -1));
 }
 
 static void more_ram_than_there_is_memory_registers_nothing(struct gm_env *env, vm_t *vm)
@@ -302,7 +313,8 @@ static const struct gm_case cases[] = {
     GM_CASE(untyped_ram_lies_at_its_own_address),
     GM_CASE(untyped_ram_where_no_memory_is_is_refused),
     GM_CASE_WITH(device_ram_at_its_own_address_is_cleared_and_cacheable, .device_ram = true),
-    GM_CASE_WITH(boot_frames_of_device_ram_are_cleared_and_cacheable, .device_ram = true, .boot_frames = true),
+    GM_CASE_WITH(boot_frames_of_device_ram_are_cleared_and_cacheable, .device_ram = true,
+                 .boot_frames = true),
     GM_CASE_WITH(ram_out_of_device_ram_is_cleared_and_cacheable, .device_ram = true),
     GM_CASE(ram_can_be_taken_out_of_anonymous_memory),
     GM_CASE(ram_without_anonymous_memory_is_refused),

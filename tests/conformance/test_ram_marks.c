@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * vm_ram_mark_allocated(), vm_ram_allocate(), vm_ram_free(), vm_ram_find_largest_free_region(): RAM is
- * handed out by marking. Each case has 16 pages of RAM at BASE.
+ * vm_ram_mark_allocated(), vm_ram_allocate(), vm_ram_free(), vm_ram_find_largest_free_region(): RAM
+ * is handed out by marking. Each case has 16 pages of RAM at BASE.
  */
 #include "conformance.h"
 

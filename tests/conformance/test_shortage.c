@@ -2,8 +2,9 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * When something runs out, a call changes nothing, and works once there is enough again. Each request
- * of each call fails in turn; the sweep over every function in many states is a test of its own.
+ * When something runs out, a call changes nothing, and works once there is enough again. Each
+ * request of each call fails in turn; the sweep over every function in many states is a test of its
+ * own.
  */
 #include "conformance.h"
 
@@ -14,7 +15,8 @@ static vm_memory_reservation_t *target;
  * Let the k-th request fail, for each k until the call succeeds; after each failure all must be as
  * before. Fails the case if nothing could be made to fail.
  */
-static void check_each_failure(struct gm_env *env, vm_t *vm, int (*call)(struct gm_env *env, vm_t *vm))
+static void check_each_failure(struct gm_env *env, vm_t *vm,
+                               int (*call)(struct gm_env *env, vm_t *vm))
 {
     unsigned kinds = gm_env_fail_kinds(env);
     uint64_t k = 0;
@@ -46,7 +48,8 @@ static void check_each_failure(struct gm_env *env, vm_t *vm, int (*call)(struct 
 static int call_reserve(struct gm_env *env, vm_t *vm)
 {
     (void)env;
-    return vm_reserve_memory_at(vm, BASE, GM_PAGE, default_error_fault_callback, NULL) != NULL ? 0 : -1;
+    return vm_reserve_memory_at(vm, BASE, GM_PAGE, default_error_fault_callback, NULL) != NULL ? 0
+                                                                                               : -1;
 }
 
 static int call_make_anon(struct gm_env *env, vm_t *vm)
@@ -69,7 +72,8 @@ static int call_map_device(struct gm_env *env, vm_t *vm)
 static int call_create(struct gm_env *env, vm_t *vm)
 {
     (void)env;
-    return create_allocated_reservation_frame(vm, BASE, seL4_CanRead, default_error_fault_callback, NULL) != NULL
+    return create_allocated_reservation_frame(vm, BASE, seL4_CanRead, default_error_fault_callback,
+                                              NULL) != NULL
                ? 0
                : -1;
 }

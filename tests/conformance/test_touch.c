@@ -24,7 +24,8 @@ struct pieces {
     } piece[NOTED];
 };
 
-static int note_piece(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset, void *cookie)
+static int note_piece(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset,
+                      void *cookie)
 {
     struct pieces *pieces = cookie;
 
@@ -230,7 +231,8 @@ static void views_are_kept_from_touch_to_touch(struct gm_env *env, vm_t *vm)
 
     make_ram(vm, BASE, 4 * GM_MIB);
     GM_CHECK_EQ(vm_ram_touch(vm, BASE + 0x5000, 0x3000, note_piece, &first), 0);
-    CHANGES_NOTHING(env, GM_CHECK_EQ(vm_ram_touch(vm, BASE + 0x5000, 0x3000, note_piece, &second), 0));
+    CHANGES_NOTHING(env,
+                    GM_CHECK_EQ(vm_ram_touch(vm, BASE + 0x5000, 0x3000, note_piece, &second), 0));
     for (unsigned i = 0; i < 3; i++) {
         GM_CHECK(first.piece[i].vaddr == second.piece[i].vaddr);
     }
@@ -257,8 +259,11 @@ static void the_callers_frames_can_be_touched(struct gm_env *env, vm_t *vm)
     struct gm_giver small = {.env = env, .size_bits = GM_BITS_4K, .rights = seL4_AllRights};
     struct gm_giver large = {.env = env, .size_bits = GM_BITS_2M, .rights = seL4_AllRights};
 
-    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &small), 0);
-    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE + 2 * GM_MIB, 4 * GM_MIB, gm_giver_next, &large), 0);
+    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &small),
+                0);
+    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE + 2 * GM_MIB, 4 * GM_MIB, gm_giver_next,
+                                                   &large),
+                0);
     check_write_and_read(env, vm, BASE, 4 * GM_PAGE);
     check_write_and_read(env, vm, BASE + 2 * GM_MIB, 4 * GM_MIB);
 }
@@ -267,7 +272,8 @@ static void ram_that_the_guest_may_not_write_can_be_written_by_the_vmm(struct gm
 {
     struct gm_giver giver = {.env = env, .size_bits = GM_BITS_4K, .rights = seL4_CanRead};
 
-    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &giver), 0);
+    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, 4 * GM_PAGE, gm_giver_next, &giver),
+                0);
     check_write_and_read(env, vm, BASE, 4 * GM_PAGE);
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "r", false);
 }
@@ -293,7 +299,8 @@ static void the_read_and_write_callbacks_honour_the_offset(struct gm_env *env, v
 }
 
 /* A callback that touches other RAM of the same VM, as loaders that follow pointers do. */
-static int touch_more(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset, void *cookie)
+static int touch_more(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset,
+                      void *cookie)
 {
     (void)vaddr;
     (void)offset;

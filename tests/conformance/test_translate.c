@@ -72,7 +72,8 @@ static void contiguity_may_go_over_reservations_and_frame_sizes(struct gm_env *e
 
     GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, paddr - 2 * GM_PAGE, low), 0);
     GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, paddr, high), 0);
-    GM_CHECK_EQ(vm_arm_ipa_to_pa(vm, BASE - 2 * GM_PAGE, 2 * GM_MIB + 3 * GM_PAGE), paddr - 2 * GM_PAGE);
+    GM_CHECK_EQ(vm_arm_ipa_to_pa(vm, BASE - 2 * GM_PAGE, 2 * GM_MIB + 3 * GM_PAGE),
+                paddr - 2 * GM_PAGE);
 }
 
 static void ram_can_be_translated_for_a_devices_sake(struct gm_env *env, vm_t *vm)
@@ -85,7 +86,8 @@ static void ram_can_be_translated_for_a_devices_sake(struct gm_env *env, vm_t *v
 
 static void a_page_without_rights_is_mapped_all_the_same(struct gm_env *env, vm_t *vm)
 {
-    void *page = create_allocated_reservation_frame(vm, BASE, seL4_NoRights, default_error_fault_callback, NULL);
+    void *page = create_allocated_reservation_frame(vm, BASE, seL4_NoRights,
+                                                    default_error_fault_callback, NULL);
     seL4_CPtr cap;
 
     GM_CHECK_NOT_NULL(page);

@@ -12,8 +12,8 @@
 
 static int init_vspace(vm_t *vm)
 {
-    return vm_init_guest_vspace(&vm->mem.vmm_vspace, &vm->mem.vmm_vspace, &vm->mem.vm_vspace, vm->vka,
-                                vm->mem.vm_vspace_root.cptr);
+    return vm_init_guest_vspace(&vm->mem.vmm_vspace, &vm->mem.vmm_vspace, &vm->mem.vm_vspace,
+                                vm->vka, vm->mem.vm_vspace_root.cptr);
 }
 
 /* Everything that a VM can have at once. */
@@ -29,11 +29,13 @@ static void furnish(struct gm_env *env, vm_t *vm)
     GM_CHECK_NE(vm_ram_register(vm, GM_MIB), 0);
     GM_CHECK_NE(vm_ram_allocate(vm, GM_MIB), 0);
     GM_CHECK_EQ(vm_ram_touch(vm, BASE + 3 * GM_MIB, 1, vm_guest_ram_read_callback, &byte), 0);
+    GM_CHECK_NOT_NULL(create_allocated_reservation_frame(vm, 0xa0000000, seL4_CanRead,
+                                                         default_error_fault_callback, NULL));
     GM_CHECK_NOT_NULL(
-        create_allocated_reservation_frame(vm, 0xa0000000, seL4_CanRead, default_error_fault_callback, NULL));
-    GM_CHECK_NOT_NULL(vm_reserve_anon_memory(vm, 0x300, 1, default_error_fault_callback, NULL, &addr));
+        vm_reserve_anon_memory(vm, 0x300, 1, default_error_fault_callback, NULL, &addr));
     GM_CHECK_EQ(map_frame_alloc_reservation(vm, reserve(vm, 0xb0000000, 2 * GM_MIB + 1)), 0);
-    GM_CHECK_EQ(vm_map_reservation(vm, reserve(vm, 0xb1000000, 3 * GM_PAGE), gm_giver_next, &giver), 0);
+    GM_CHECK_EQ(vm_map_reservation(vm, reserve(vm, 0xb1000000, 3 * GM_PAGE), gm_giver_next, &giver),
+                0);
     GM_CHECK_NOT_NULL(vspace_new_pages(&vm->mem.vm_vspace, seL4_AllRights, 2, GM_BITS_4K));
     reserve(vm, 0xb2000000, 0x10);
 }
@@ -98,8 +100,8 @@ static void a_vm_in_full_use_leaves_nothing_behind(struct gm_env *env, vm_t *vm)
     (void)vm;
     GM_CHECK_EQ(vm_ram_register_at(other, BASE, 8 * GM_MIB, false), 0);
     GM_CHECK_EQ(map_ut_alloc_reservation(other, reserve(other, env->device_base, 2 * GM_MIB)), 0);
-    GM_CHECK_NOT_NULL(
-        create_allocated_reservation_frame(other, 0, seL4_CanRead, default_error_fault_callback, NULL));
+    GM_CHECK_NOT_NULL(create_allocated_reservation_frame(other, 0, seL4_CanRead,
+                                                         default_error_fault_callback, NULL));
     gm_env_drop_vm(env, other);
     gm_env_check_same(env, before);
 }
@@ -107,7 +109,8 @@ static void a_vm_in_full_use_leaves_nothing_behind(struct gm_env *env, vm_t *vm)
 static void a_furnished_vm_in_each_environment_leaves_nothing_behind(struct gm_env *env, vm_t *vm)
 {
     furnish(env, vm);
-    GM_CHECK_EQ(map_ut_alloc_reservation(vm, reserve(vm, env->device_base + GM_PAGE, 3 * GM_PAGE)), 0);
+    GM_CHECK_EQ(map_ut_alloc_reservation(vm, reserve(vm, env->device_base + GM_PAGE, 3 * GM_PAGE)),
+                0);
 }
 
 static void vms_have_spaces_of_their_own(struct gm_env *env, vm_t *vm)
@@ -116,7 +119,8 @@ static void vms_have_spaces_of_their_own(struct gm_env *env, vm_t *vm)
 
     furnish(env, vm);
     furnish(env, other);
-    if (gm_test_guest_write(env, vm, BASE, "one", 3) && gm_test_guest_write(env, other, BASE, "two", 3)) {
+    if (gm_test_guest_write(env, vm, BASE, "one", 3) &&
+        gm_test_guest_write(env, other, BASE, "two", 3)) {
         char seen[3];
 
         GM_CHECK(gm_test_guest_read(env, vm, BASE, seen, 3));

@@ -80,8 +80,11 @@ static void cap_and_cookie_are_those_of_the_frame(struct gm_env *env, vm_t *vm)
     GM_CHECK_EQ(vspace_get_cookie(space, at(BASE)), 0);
     gm_env_frames(env, GM_BITS_2M, 1, &caps[0]);
     gm_env_frames(env, GM_BITS_4K, 1, &caps[1]);
-    GM_CHECK_EQ(vm_map_reservation_frames(vm, reserve(vm, BASE, 2 * GM_MIB), &caps[0], 1, GM_BITS_2M), 0);
-    GM_CHECK_EQ(vm_map_reservation_frames(vm, reserve(vm, BASE + 2 * GM_MIB, 8), &caps[1], 1, GM_BITS_4K), 0);
+    GM_CHECK_EQ(
+        vm_map_reservation_frames(vm, reserve(vm, BASE, 2 * GM_MIB), &caps[0], 1, GM_BITS_2M), 0);
+    GM_CHECK_EQ(
+        vm_map_reservation_frames(vm, reserve(vm, BASE + 2 * GM_MIB, 8), &caps[1], 1, GM_BITS_4K),
+        0);
     GM_CHECK_EQ(vspace_get_cap(space, at(BASE + 0x54321)), caps[0]);
     GM_CHECK_EQ(vspace_get_cookie(space, at(BASE + 0x54321)), GM_BITS_2M);
     GM_CHECK_EQ(vspace_get_cap(space, at(BASE + 2 * GM_MIB)), caps[1]);
@@ -108,14 +111,16 @@ static void a_reserved_range_belongs_to_one(struct gm_env *env, vm_t *vm)
     reservation_t res = claim(vm, BASE, 4 * GM_PAGE, seL4_AllRights);
 
     CHANGES_NOTHING(env, {
-        GM_CHECK_NULL(vspace_reserve_range_at(space, at(BASE + GM_PAGE), GM_PAGE, seL4_AllRights, 1).res);
+        GM_CHECK_NULL(
+            vspace_reserve_range_at(space, at(BASE + GM_PAGE), GM_PAGE, seL4_AllRights, 1).res);
         GM_CHECK_NULL(vspace_reserve_deferred_rights_range_at(space, at(BASE), GM_PAGE, 1).res);
         GM_CHECK(refused(vm, BASE + 2 * GM_PAGE, 4));
     });
     vspace_free_reservation(space, res);
     reserve(vm, BASE + 2 * GM_PAGE, 4);
     CHANGES_NOTHING(
-        env, GM_CHECK_NULL(vspace_reserve_range_at(space, at(BASE), 4 * GM_PAGE, seL4_AllRights, 1).res));
+        env, GM_CHECK_NULL(
+                 vspace_reserve_range_at(space, at(BASE), 4 * GM_PAGE, seL4_AllRights, 1).res));
 }
 
 static void a_reserved_range_covers_its_whole_pages(struct gm_env *env, vm_t *vm)
@@ -134,13 +139,18 @@ static void reserving_beyond_the_space_is_refused(struct gm_env *env, vm_t *vm)
     void *found = at(0x77);
 
     CHANGES_NOTHING(env, {
-        GM_CHECK_NULL(vspace_reserve_range_at(space, at(env->guest_end), GM_PAGE, seL4_AllRights, 1).res);
         GM_CHECK_NULL(
-            vspace_reserve_range_at(space, at(env->guest_end - GM_PAGE), 2 * GM_PAGE, seL4_AllRights, 1).res);
+            vspace_reserve_range_at(space, at(env->guest_end), GM_PAGE, seL4_AllRights, 1).res);
+        GM_CHECK_NULL(vspace_reserve_range_at(space, at(env->guest_end - GM_PAGE), 2 * GM_PAGE,
+                                              seL4_AllRights, 1)
+                          .res);
         GM_CHECK_NULL(vspace_reserve_range_at(space, at(BASE), SIZE_MAX, seL4_AllRights, 1).res);
+        GM_CHECK_NULL(vspace_reserve_range_aligned(space, env->guest_end * 2, GM_BITS_4K,
+                                                   seL4_AllRights, 1, &found)
+                          .res);
         GM_CHECK_NULL(
-            vspace_reserve_range_aligned(space, env->guest_end * 2, GM_BITS_4K, seL4_AllRights, 1, &found).res);
-        GM_CHECK_NULL(vspace_reserve_range_aligned(space, SIZE_MAX, GM_BITS_4K, seL4_AllRights, 1, &found).res);
+            vspace_reserve_range_aligned(space, SIZE_MAX, GM_BITS_4K, seL4_AllRights, 1, &found)
+                .res);
     });
     GM_CHECK(found == at(0x77));
 }
@@ -150,8 +160,10 @@ static void an_aligned_range_is_found_and_usable(struct gm_env *env, vm_t *vm)
     vspace_t *space = &vm->mem.vm_vspace;
     void *one = NULL;
     void *two = NULL;
-    reservation_t first = vspace_reserve_range_aligned(space, GM_PAGE, GM_BITS_4K, seL4_AllRights, 1, &one);
-    reservation_t second = vspace_reserve_range_aligned(space, 4 * GM_MIB, GM_BITS_2M, seL4_CanRead, 1, &two);
+    reservation_t first =
+        vspace_reserve_range_aligned(space, GM_PAGE, GM_BITS_4K, seL4_AllRights, 1, &one);
+    reservation_t second =
+        vspace_reserve_range_aligned(space, 4 * GM_MIB, GM_BITS_2M, seL4_CanRead, 1, &two);
 
     GM_CHECK(first.res != NULL && second.res != NULL);
     GM_CHECK(one != NULL && two != NULL);
@@ -185,7 +197,8 @@ static void an_alignment_of_no_page_size_gives_no_unusable_range(struct gm_env *
     (void)env;
     for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
         void *found = NULL;
-        reservation_t res = vspace_reserve_range_aligned(space, GM_PAGE, odd[i], seL4_AllRights, 1, &found);
+        reservation_t res =
+            vspace_reserve_range_aligned(space, GM_PAGE, odd[i], seL4_AllRights, 1, &found);
 
         if (res.res != NULL) {
             GM_CHECK_EQ((uintptr_t)found % GM_PAGE, 0);
@@ -198,12 +211,15 @@ static void pages_have_the_reservations_rights_and_attributes(struct gm_env *env
 {
     vspace_t *space = &vm->mem.vm_vspace;
     reservation_t plain = claim(vm, BASE, GM_PAGE, seL4_CanRead);
-    reservation_t uncached = vspace_reserve_range_at(space, at(BASE + GM_PAGE), GM_PAGE, seL4_AllRights, 0);
+    reservation_t uncached =
+        vspace_reserve_range_at(space, at(BASE + GM_PAGE), GM_PAGE, seL4_AllRights, 0);
     seL4_CPtr cap = gm_env_frame(env, GM_BITS_4K);
 
     GM_CHECK_NOT_NULL(uncached.res);
     GM_CHECK_EQ(vspace_new_pages_at_vaddr(space, at(BASE), 1, GM_BITS_4K, plain), 0);
-    GM_CHECK_EQ(vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE + GM_PAGE), 1, GM_BITS_4K, uncached), 0);
+    GM_CHECK_EQ(
+        vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE + GM_PAGE), 1, GM_BITS_4K, uncached),
+        0);
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "r", false);
     GM_CHECK_LEAF(env, vm, BASE + GM_PAGE, GM_BITS_4K, "rw", true);
     GM_CHECK_EQ(vspace_get_cap(space, at(BASE + GM_PAGE)), cap);
@@ -225,7 +241,9 @@ static void pages_outside_their_reservation_are_refused(struct gm_env *env, vm_t
         GM_CHECK_NE(vspace_new_pages_at_vaddr(space, at(BASE), SIZE_MAX >> 12, GM_BITS_4K, res), 0);
         GM_CHECK_NE(vspace_new_pages_at_vaddr(space, at(BASE), 1, 13, res), 0);
         GM_CHECK_NE(vspace_new_pages_at_vaddr(space, at(BASE), 1, GM_BITS_4K, none), 0);
-        GM_CHECK_NE(vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE - GM_PAGE), 1, GM_BITS_4K, res), 0);
+        GM_CHECK_NE(
+            vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE - GM_PAGE), 1, GM_BITS_4K, res),
+            0);
         GM_CHECK_NE(vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE), 1, GM_BITS_4K, none), 0);
     });
 }
@@ -235,7 +253,8 @@ static void a_reservation_of_the_other_interface_takes_no_pages(struct gm_env *e
     vspace_t *space = &vm->mem.vm_vspace;
     reservation_t res = {reserve(vm, BASE, GM_PAGE)};
 
-    CHANGES_NOTHING(env, GM_CHECK_NE(vspace_new_pages_at_vaddr(space, at(BASE), 1, GM_BITS_4K, res), 0));
+    CHANGES_NOTHING(env,
+                    GM_CHECK_NE(vspace_new_pages_at_vaddr(space, at(BASE), 1, GM_BITS_4K, res), 0));
     CHANGES_NOTHING(env, vspace_free_reservation(space, res));
     GM_CHECK(refused(vm, BASE, 1));
 }
@@ -250,7 +269,9 @@ static void pages_where_some_are_mapped_are_refused(struct gm_env *env, vm_t *vm
     CHANGES_NOTHING(env, {
         GM_CHECK_NE(vspace_new_pages_at_vaddr(space, at(BASE), 4, GM_BITS_4K, res), 0);
         GM_CHECK_NE(vspace_new_pages_at_vaddr(space, at(BASE), 1, GM_BITS_2M, res), 0);
-        GM_CHECK_NE(vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE + 3 * GM_PAGE), 1, GM_BITS_4K, res), 0);
+        GM_CHECK_NE(vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE + 3 * GM_PAGE), 1,
+                                              GM_BITS_4K, res),
+                    0);
     });
     GM_CHECK_NO_LEAF(env, vm, BASE);
     GM_CHECK_LEAF(env, vm, BASE + 3 * GM_PAGE, GM_BITS_4K, "rw", false);
@@ -282,11 +303,11 @@ static void deferred_rights_are_given_with_the_pages(struct gm_env *env, vm_t *v
 
     GM_CHECK_NOT_NULL(res.res);
     gm_env_frames(env, GM_BITS_4K, 2, caps);
-    GM_CHECK_EQ(vspace_deferred_rights_map_pages_at_vaddr(space, &caps[0], NULL, at(BASE), 1, GM_BITS_4K,
-                                                          seL4_CanRead, res),
+    GM_CHECK_EQ(vspace_deferred_rights_map_pages_at_vaddr(space, &caps[0], NULL, at(BASE), 1,
+                                                          GM_BITS_4K, seL4_CanRead, res),
                 0);
-    GM_CHECK_EQ(vspace_deferred_rights_map_pages_at_vaddr(space, &caps[1], NULL, at(BASE + GM_PAGE), 1, GM_BITS_4K,
-                                                          seL4_AllRights, res),
+    GM_CHECK_EQ(vspace_deferred_rights_map_pages_at_vaddr(space, &caps[1], NULL, at(BASE + GM_PAGE),
+                                                          1, GM_BITS_4K, seL4_AllRights, res),
                 0);
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "r", false);
     GM_CHECK_LEAF(env, vm, BASE + GM_PAGE, GM_BITS_4K, "rw", false);
@@ -296,15 +317,18 @@ static void the_two_kinds_of_rights_are_not_mixed_up(struct gm_env *env, vm_t *v
 {
     vspace_t *space = &vm->mem.vm_vspace;
     reservation_t with = claim(vm, BASE, GM_PAGE, seL4_CanRead);
-    reservation_t without = vspace_reserve_deferred_rights_range_at(space, at(BASE + GM_PAGE), GM_PAGE, 1);
+    reservation_t without =
+        vspace_reserve_deferred_rights_range_at(space, at(BASE + GM_PAGE), GM_PAGE, 1);
     seL4_CPtr cap = gm_env_frame(env, GM_BITS_4K);
 
     GM_CHECK_NOT_NULL(without.res);
     CHANGES_NOTHING(env, {
-        GM_CHECK_NE(vspace_deferred_rights_map_pages_at_vaddr(space, &cap, NULL, at(BASE), 1, GM_BITS_4K,
-                                                              seL4_AllRights, with),
+        GM_CHECK_NE(vspace_deferred_rights_map_pages_at_vaddr(space, &cap, NULL, at(BASE), 1,
+                                                              GM_BITS_4K, seL4_AllRights, with),
                     0);
-        GM_CHECK_NE(vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE + GM_PAGE), 1, GM_BITS_4K, without), 0);
+        GM_CHECK_NE(vspace_map_pages_at_vaddr(space, &cap, NULL, at(BASE + GM_PAGE), 1, GM_BITS_4K,
+                                              without),
+                    0);
     });
 }
 
@@ -342,7 +366,8 @@ static void unmapping_to_free_takes_cap_slot_and_memory(struct gm_env *env, vm_t
     for (unsigned i = 0; i < 2; i++) {
         vka_object_t frame = loose_frame(env, GM_BITS_2M);
         uintptr_t cookie = frame.ut;
-        void *page = vspace_map_pages(space, &frame.cptr, &cookie, seL4_AllRights, 1, GM_BITS_2M, 1);
+        void *page =
+            vspace_map_pages(space, &frame.cptr, &cookie, seL4_AllRights, 1, GM_BITS_2M, 1);
 
         GM_CHECK_NOT_NULL(page);
         vspace_unmap_pages(space, page, 1, GM_BITS_2M, freers[i]);
@@ -370,11 +395,13 @@ static void unmapping_what_is_not_mapped_does_nothing(struct gm_env *env, vm_t *
 static void pages_of_the_other_interface_are_not_unmapped(struct gm_env *env, vm_t *vm)
 {
     GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 2 * GM_PAGE, false), 0);
-    CHANGES_NOTHING(env, vspace_unmap_pages(&vm->mem.vm_vspace, at(BASE), 1, GM_BITS_4K, VSPACE_FREE));
+    CHANGES_NOTHING(env,
+                    vspace_unmap_pages(&vm->mem.vm_vspace, at(BASE), 1, GM_BITS_4K, VSPACE_FREE));
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "rw", false);
 }
 
-static void a_reservation_outlives_its_pages_and_pages_their_reservation(struct gm_env *env, vm_t *vm)
+static void a_reservation_outlives_its_pages_and_pages_their_reservation(struct gm_env *env,
+                                                                         vm_t *vm)
 {
     vspace_t *space = &vm->mem.vm_vspace;
     reservation_t res = claim(vm, BASE, 2 * GM_PAGE, seL4_AllRights);
@@ -393,7 +420,8 @@ static void a_reservation_outlives_its_pages_and_pages_their_reservation(struct 
 static void a_reservation_can_be_freed_by_any_address_in_it(struct gm_env *env, vm_t *vm)
 {
     claim(vm, BASE, 4 * GM_PAGE, seL4_AllRights);
-    CHANGES_NOTHING(env, vspace_free_reservation_by_vaddr(&vm->mem.vm_vspace, at(BASE + 4 * GM_PAGE)));
+    CHANGES_NOTHING(env,
+                    vspace_free_reservation_by_vaddr(&vm->mem.vm_vspace, at(BASE + 4 * GM_PAGE)));
     vspace_free_reservation_by_vaddr(&vm->mem.vm_vspace, at(BASE + 3 * GM_PAGE + 5));
     GM_CHECK(!refused(vm, BASE, 4 * GM_PAGE));
 }
@@ -443,7 +471,8 @@ static void tearing_down_leaves_the_callers_frames(struct gm_env *env, vm_t *vm)
 {
     seL4_CPtr cap = gm_env_frame(env, GM_BITS_4K);
 
-    GM_CHECK_NOT_NULL(vspace_map_pages(&vm->mem.vm_vspace, &cap, NULL, seL4_AllRights, 1, GM_BITS_4K, 1));
+    GM_CHECK_NOT_NULL(
+        vspace_map_pages(&vm->mem.vm_vspace, &cap, NULL, seL4_AllRights, 1, GM_BITS_4K, 1));
     tear_down(env, vm, VSPACE_PRESERVE);
     gm_env_check_frame(env, cap);
 }
@@ -453,8 +482,8 @@ static void tearing_down_frees_the_callers_frames_when_told(struct gm_env *env, 
     vka_object_t frame = loose_frame(env, GM_BITS_4K);
     uintptr_t cookie = frame.ut;
 
-    GM_CHECK_NOT_NULL(
-        vspace_map_pages(&vm->mem.vm_vspace, &frame.cptr, &cookie, seL4_AllRights, 1, GM_BITS_4K, 1));
+    GM_CHECK_NOT_NULL(vspace_map_pages(&vm->mem.vm_vspace, &frame.cptr, &cookie, seL4_AllRights, 1,
+                                       GM_BITS_4K, 1));
     tear_down(env, vm, env->vka);
 }
 

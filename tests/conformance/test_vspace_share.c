@@ -2,7 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Sharing pages of the guest's vspace_t with the VMM's and with another guest's, and from the VMM's.
+ * Sharing pages of the guest's vspace_t with the VMM's and with another guest's, and from the
+ * VMM's.
  */
 #include <string.h>
 
@@ -36,11 +37,13 @@ static void guest_pages_can_be_shared_with_the_vmm(struct gm_env *env, vm_t *vm)
     char *view;
 
     make_source(env, vm, 2 * GM_PAGE);
-    view = vspace_share_mem(&vm->mem.vm_vspace, env->vmm, at(BASE), 2, GM_BITS_4K, seL4_AllRights, 1);
+    view =
+        vspace_share_mem(&vm->mem.vm_vspace, env->vmm, at(BASE), 2, GM_BITS_4K, seL4_AllRights, 1);
     GM_CHECK_NOT_NULL(view);
     memcpy(view + 16, "vmm", 3);
     check_guest_text(env, vm, BASE + 16, "vmm");
-    if (gm_env_physical_bytes(env, gm_env_frame_paddr(vspace_get_cap(env->vmm, view)), GM_PAGE) != NULL) {
+    if (gm_env_physical_bytes(env, gm_env_frame_paddr(vspace_get_cap(env->vmm, view)), GM_PAGE) !=
+        NULL) {
         GM_CHECK_BYTES(view + GM_PAGE, "guest", 5);
     }
     vspace_unmap_pages(env->vmm, view, 2, GM_BITS_4K, VSPACE_FREE);
@@ -52,7 +55,8 @@ static void guest_ram_in_large_frames_can_be_shared_with_the_vmm(struct gm_env *
     char *view;
 
     GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 4 * GM_MIB, false), 0);
-    view = vspace_share_mem(&vm->mem.vm_vspace, env->vmm, at(BASE + 2 * GM_MIB), 1, GM_BITS_2M, seL4_AllRights, 1);
+    view = vspace_share_mem(&vm->mem.vm_vspace, env->vmm, at(BASE + 2 * GM_MIB), 1, GM_BITS_2M,
+                            seL4_AllRights, 1);
     GM_CHECK_NOT_NULL(view);
     memcpy(view + GM_MIB, "vmm", 3);
     check_guest_text(env, vm, BASE + 3 * GM_MIB, "vmm");
@@ -62,18 +66,26 @@ static void guest_ram_in_large_frames_can_be_shared_with_the_vmm(struct gm_env *
 static void sharing_what_is_not_mapped_fails(struct gm_env *env, vm_t *vm)
 {
     void *view = NULL;
-    reservation_t res = vspace_reserve_range_aligned(env->vmm, 4 * GM_MIB, GM_BITS_2M, seL4_AllRights, 1, &view);
+    reservation_t res =
+        vspace_reserve_range_aligned(env->vmm, 4 * GM_MIB, GM_BITS_2M, seL4_AllRights, 1, &view);
     vspace_t *guest = &vm->mem.vm_vspace;
 
     GM_CHECK_NOT_NULL(res.res);
     GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 2 * GM_MIB, false), 0);
     CHANGES_NOTHING(env, {
-        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE - GM_PAGE), 1, GM_BITS_4K, view, res), 0);
-        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE), 2, GM_BITS_2M, view, res), 0);
-        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE + GM_PAGE), 1, GM_BITS_4K, view, res), 0);
+        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE - GM_PAGE), 1, GM_BITS_4K,
+                                              view, res),
+                    0);
+        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE), 2, GM_BITS_2M, view, res),
+                    0);
+        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE + GM_PAGE), 1, GM_BITS_4K,
+                                              view, res),
+                    0);
         GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE), 1, 14, view, res), 0);
-        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE), 0, GM_BITS_2M, view, res), 0);
-        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE), -1, GM_BITS_2M, view, res), 0);
+        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE), 0, GM_BITS_2M, view, res),
+                    0);
+        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, env->vmm, at(BASE), -1, GM_BITS_2M, view, res),
+                    0);
     });
     vspace_free_reservation(env->vmm, res);
 }
@@ -100,8 +112,9 @@ static void a_guest_page_can_be_accessed_by_a_callback(struct gm_env *env, vm_t 
 
     make_source(env, vm, 2 * GM_PAGE);
     CHANGES_NOTHING(env, {
-        GM_CHECK_EQ(vspace_access_page_with_callback(&vm->mem.vm_vspace, env->vmm, at(BASE + GM_PAGE), GM_BITS_4K,
-                                                     seL4_AllRights, 1, note_access, &access),
+        GM_CHECK_EQ(vspace_access_page_with_callback(&vm->mem.vm_vspace, env->vmm,
+                                                     at(BASE + GM_PAGE), GM_BITS_4K, seL4_AllRights,
+                                                     1, note_access, &access),
                     23);
     });
     GM_CHECK(access.addr == at(BASE + GM_PAGE));
@@ -110,23 +123,27 @@ static void a_guest_page_can_be_accessed_by_a_callback(struct gm_env *env, vm_t 
 }
 
 /* Not a part of a larger frame: that would need a frame of its own size. */
-static void a_callback_access_of_the_wrong_size_fails_and_leaks_nothing(struct gm_env *env, vm_t *vm)
+static void a_callback_access_of_the_wrong_size_fails_and_leaks_nothing(struct gm_env *env,
+                                                                        vm_t *vm)
 {
     struct access access = {.answer = 23};
     vspace_t *guest = &vm->mem.vm_vspace;
 
     GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 2 * GM_MIB, false), 0);
     CHANGES_NOTHING(env, {
-        GM_CHECK_EQ(vspace_access_page_with_callback(guest, env->vmm, at(BASE + GM_PAGE), GM_BITS_4K,
-                                                     seL4_AllRights, 1, note_access, &access),
+        GM_CHECK_EQ(vspace_access_page_with_callback(guest, env->vmm, at(BASE + GM_PAGE),
+                                                     GM_BITS_4K, seL4_AllRights, 1, note_access,
+                                                     &access),
                     -1);
-        GM_CHECK_EQ(vspace_access_page_with_callback(guest, env->vmm, at(BASE + 4 * GM_MIB), GM_BITS_2M,
-                                                     seL4_AllRights, 1, note_access, &access),
+        GM_CHECK_EQ(vspace_access_page_with_callback(guest, env->vmm, at(BASE + 4 * GM_MIB),
+                                                     GM_BITS_2M, seL4_AllRights, 1, note_access,
+                                                     &access),
                     -1);
     });
     GM_CHECK_NULL(access.addr);
-    GM_CHECK_EQ(vspace_access_page_with_callback(guest, env->vmm, at(BASE), vspace_get_cookie(guest, at(BASE)),
-                                                 seL4_AllRights, 1, note_access, &access),
+    GM_CHECK_EQ(vspace_access_page_with_callback(guest, env->vmm, at(BASE),
+                                                 vspace_get_cookie(guest, at(BASE)), seL4_AllRights,
+                                                 1, note_access, &access),
                 23);
     check_guest_text(env, vm, BASE + 32, "seen");
 }
@@ -140,7 +157,9 @@ static void guest_pages_can_be_shared_with_another_guest(struct gm_env *env, vm_
 
     make_source(env, vm, 2 * GM_PAGE);
     GM_CHECK_NOT_NULL(res.res);
-    GM_CHECK_EQ(vspace_share_mem_at_vaddr(&vm->mem.vm_vspace, to, at(BASE), 2, GM_BITS_4K, at(there), res), 0);
+    GM_CHECK_EQ(
+        vspace_share_mem_at_vaddr(&vm->mem.vm_vspace, to, at(BASE), 2, GM_BITS_4K, at(there), res),
+        0);
     GM_CHECK_LEAF(env, other, there, GM_BITS_4K, "r", false);
     if (gm_test_guest_write(env, vm, BASE + 8, "one", 3)) {
         check_guest_text(env, other, there + 8, "one");
@@ -158,7 +177,9 @@ static void check_end_of_share(struct gm_env *env, vm_t *vm, bool source_first)
 
     GM_CHECK_NOT_NULL(res.res);
     GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 2 * GM_MIB, false), 0);
-    GM_CHECK_EQ(vspace_share_mem_at_vaddr(&vm->mem.vm_vspace, to, at(BASE), 1, GM_BITS_2M, at(BASE), res), 0);
+    GM_CHECK_EQ(
+        vspace_share_mem_at_vaddr(&vm->mem.vm_vspace, to, at(BASE), 1, GM_BITS_2M, at(BASE), res),
+        0);
     gm_env_drop_vm(env, source_first ? vm : other);
     if (source_first) {
         GM_CHECK_NO_LEAF(env, other, BASE);
@@ -180,12 +201,16 @@ static void what_is_shared_outlives_the_guest_that_took_it(struct gm_env *env, v
 static void a_share_into_a_place_that_is_taken_fails(struct gm_env *env, vm_t *vm)
 {
     vspace_t *guest = &vm->mem.vm_vspace;
-    reservation_t res = vspace_reserve_range_at(guest, at(BASE + GM_MIB), 2 * GM_PAGE, seL4_AllRights, 1);
+    reservation_t res =
+        vspace_reserve_range_at(guest, at(BASE + GM_MIB), 2 * GM_PAGE, seL4_AllRights, 1);
 
     make_source(env, vm, 2 * GM_PAGE);
-    GM_CHECK_EQ(vspace_new_pages_at_vaddr(guest, at(BASE + GM_MIB + GM_PAGE), 1, GM_BITS_4K, res), 0);
+    GM_CHECK_EQ(vspace_new_pages_at_vaddr(guest, at(BASE + GM_MIB + GM_PAGE), 1, GM_BITS_4K, res),
+                0);
     CHANGES_NOTHING(env, {
-        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, guest, at(BASE), 2, GM_BITS_4K, at(BASE + GM_MIB), res), 0);
+        GM_CHECK_NE(vspace_share_mem_at_vaddr(guest, guest, at(BASE), 2, GM_BITS_4K,
+                                              at(BASE + GM_MIB), res),
+                    0);
     });
     GM_CHECK_NO_LEAF(env, vm, BASE + GM_MIB);
 }

@@ -115,8 +115,8 @@ vm_t *gm_env_new_vm(struct gm_env *env)
     vm_t *vm = gm_env_blank_vm(env);
 
     GM_CHECK_EQ(vm_memory_init(vm), 0);
-    GM_CHECK_EQ(vm_init_guest_vspace(&vm->mem.vmm_vspace, &vm->mem.vmm_vspace, &vm->mem.vm_vspace, vm->vka,
-                                     vm->mem.vm_vspace_root.cptr),
+    GM_CHECK_EQ(vm_init_guest_vspace(&vm->mem.vmm_vspace, &vm->mem.vmm_vspace, &vm->mem.vm_vspace,
+                                     vm->vka, vm->mem.vm_vspace_root.cptr),
                 0);
     if (env->vm == NULL) {
         env->vm = vm;
@@ -149,7 +149,8 @@ memory_fault_result_t gm_env_fault(vm_t *vm, uintptr_t addr, size_t size)
     return vm_memory_handle_fault(vm, &vcpu, addr, size);
 }
 
-memory_fault_result_t gm_fault_note(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length, void *log)
+memory_fault_result_t gm_fault_note(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length,
+                                    void *log)
 {
     struct gm_fault_log *entry = log;
 

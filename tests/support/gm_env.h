@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  *
  * What a case runs in: a root task's allocator, address space and boot information, and VMs whose
- * memory is managed by guestmem but which have no vcpu. gm_env.c is the same everywhere; what differs
- * between the host and the real kernel stands behind gm_env_port.h.
+ * memory is managed by guestmem but which have no vcpu. gm_env.c is the same everywhere; what
+ * differs between the host and the real kernel stands behind gm_env_port.h.
  *
  * Nothing may stay behind: when a case ends, each VM's memory is destroyed, its root table and the
  * case's own frames are freed, and the environment is compared with what it was before.
@@ -28,11 +28,12 @@ struct gm_env_frame;
 #define GM_PAGE ((size_t)4096)
 enum { GM_BITS_4K = 12, GM_BITS_2M = 21, GM_BITS_1G = 30 };
 
-/* What a case needs. All zero: 256 MiB of memory, no device RAM, an allocator that owns the devices. */
+/* What a case needs. All zero: 256 MiB of memory, no device RAM, an allocator that owns the
+ * devices. */
 struct gm_env_options {
-    size_t ram_bytes;    /* normal memory; 0: 256 MiB */
-    bool boot_frames;    /* devices' frames come from boot information only, not from the allocator */
-    bool device_ram;     /* some RAM is set aside as device untyped, and handed out first */
+    size_t ram_bytes; /* normal memory; 0: 256 MiB */
+    bool boot_frames; /* devices' frames come from boot information only, not from the allocator */
+    bool device_ram;  /* some RAM is set aside as device untyped, and handed out first */
     unsigned cnode_bits; /* slots of the root CNode; 0: plenty */
 };
 
@@ -80,10 +81,11 @@ void gm_env_drop_vm(struct gm_env *env, vm_t *vm);
 /* vm_memory_handle_fault() for a vcpu of no substance. */
 memory_fault_result_t gm_env_fault(vm_t *vm, uintptr_t addr, size_t size);
 
-/* ------------------------------------------------- frames that the case brings, as a caller would */
+/* ------------------------------------------------- frames that the case brings, as a caller would
+ */
 
-/* An unmapped frame of the case's own; 0 if there is none. Freed when the case ends, and before that
- * checked: still there, the same memory, mapped nowhere. */
+/* An unmapped frame of the case's own; 0 if there is none. Freed when the case ends, and before
+ * that checked: still there, the same memory, mapped nowhere. */
 seL4_CPtr gm_env_frame(struct gm_env *env, size_t size_bits);
 
 /* `count` of them into `caps`; fails the case if there are not as many. */
@@ -104,7 +106,8 @@ size_t gm_env_frame_count(const struct gm_env *env);
 /* The physical address of `bytes` (a power of two) of normal memory that nobody has. */
 uintptr_t gm_env_free_paddr(struct gm_env *env, size_t bits);
 
-/* An iterator that gives the case's own frames, all of one size, and notes what it was asked for. */
+/* An iterator that gives the case's own frames, all of one size, and notes what it was asked for.
+ */
 enum { GM_GIVER_NOTED = 32 };
 struct gm_giver {
     struct gm_env *env;
@@ -128,7 +131,8 @@ struct gm_fault_log {
     uintptr_t addr;
     size_t length;
 };
-memory_fault_result_t gm_fault_note(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length, void *log);
+memory_fault_result_t gm_fault_note(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length,
+                                    void *log);
 
 /* --------------------------------------------------------------- what the guest sees */
 
@@ -147,8 +151,8 @@ enum gm_env_view {
 };
 
 /* What translates a guest's address; gm_test.h has checks made of it. */
-enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa, struct gm_env_leaf *leaf);
-
+enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa,
+                                   struct gm_env_leaf *leaf);
 
 /* Where the test can read and write physical memory; NULL if this side can't. */
 void *gm_env_physical_bytes(struct gm_env *env, uintptr_t paddr, size_t size);
@@ -188,8 +192,10 @@ enum gm_env_kind {
 /* The kinds that this side can make fail. */
 unsigned gm_env_fail_kinds(struct gm_env *env);
 
-/* Let the k-th request (from 1) of these kinds fail, and with `sticky` each later one; k = 0: none. */
+/* Let the k-th request (from 1) of these kinds fail, and with `sticky` each later one; k = 0: none.
+ */
 void gm_env_fail(struct gm_env *env, unsigned kinds, uint64_t k, bool sticky);
 
-/* Whether the failure has struck since, and at what ("Untyped_Retype"); valid until the next arming. */
+/* Whether the failure has struck since, and at what ("Untyped_Retype"); valid until the next
+ * arming. */
 bool gm_env_failed(struct gm_env *env, const char **step);

@@ -89,7 +89,8 @@ void gm_env_port_close(struct gm_env *env)
 
 /* ------------------------------------------------------------------------------- views */
 
-static enum gm_env_view view(struct gm_env *env, seL4_CPtr root, uintptr_t addr, struct gm_env_leaf *leaf)
+static enum gm_env_view view(struct gm_env *env, seL4_CPtr root, uintptr_t addr,
+                             struct gm_env_leaf *leaf)
 {
     struct guestmem_host_leaf found;
 
@@ -104,7 +105,8 @@ static enum gm_env_view view(struct gm_env *env, seL4_CPtr root, uintptr_t addr,
     return GM_VIEW_LEAF;
 }
 
-enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa, struct gm_env_leaf *leaf)
+enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa,
+                                   struct gm_env_leaf *leaf)
 {
     return view(env, vm->mem.vm_vspace_root.cptr, gpa, leaf);
 }

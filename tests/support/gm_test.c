@@ -4,11 +4,12 @@
  */
 #include "gm_test.h"
 
-void gm_test_check_eq(const char *file, int line, const char *what, intmax_t actual, intmax_t expected)
+void gm_test_check_eq(const char *file, int line, const char *what, intmax_t actual,
+                      intmax_t expected)
 {
     if (actual != expected) {
-        gm_test_fail(file, line, "%s is %jd (%#jx), not %jd (%#jx)", what, actual, (uintmax_t)actual,
-                     expected, (uintmax_t)expected);
+        gm_test_fail(file, line, "%s is %jd (%#jx), not %jd (%#jx)", what, actual,
+                     (uintmax_t)actual, expected, (uintmax_t)expected);
     }
 }
 
@@ -19,7 +20,8 @@ void gm_test_check_ne(const char *file, int line, const char *what, intmax_t act
     }
 }
 
-void gm_test_check_bytes(const char *file, int line, const void *actual, const void *expected, size_t size)
+void gm_test_check_bytes(const char *file, int line, const void *actual, const void *expected,
+                         size_t size)
 {
     const uint8_t *a = actual;
     const uint8_t *b = expected;
@@ -43,7 +45,8 @@ void gm_test_check_filled(const char *file, int line, const void *actual, int va
     }
     for (size_t i = 0; i < size; i++) {
         if (a[i] != (uint8_t)value) {
-            gm_test_fail(file, line, "byte %zu of %zu is %#x, not %#x", i, size, a[i], (uint8_t)value);
+            gm_test_fail(file, line, "byte %zu of %zu is %#x, not %#x", i, size, a[i],
+                         (uint8_t)value);
         }
     }
 }

@@ -115,8 +115,8 @@ bool gm_test_guest_write(struct gm_env *env, vm_t *vm, uintptr_t gpa, const void
     return true;
 }
 
-void gm_test_check_guest_filled(const char *file, int line, struct gm_env *env, vm_t *vm, uintptr_t gpa,
-                                int value, size_t size)
+void gm_test_check_guest_filled(const char *file, int line, struct gm_env *env, vm_t *vm,
+                                uintptr_t gpa, int value, size_t size)
 {
     for (size_t done = 0, rest = 0; done < size; done += rest) {
         const uint8_t *bytes = bytes_at(env, vm, gpa + done, &rest);
