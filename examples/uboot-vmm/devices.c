@@ -14,8 +14,8 @@ struct uboot_vmm *uboot_vmm_of(vm_t *vm)
     return (struct uboot_vmm *)((char *)vm - offsetof(struct uboot_vmm, vm));
 }
 
-void uboot_vmm_event_begin(struct uboot_vmm *vmm, vm_vcpu_t *vcpu, const char *area, uintptr_t addr,
-                           size_t size, struct uboot_vmm_event *event)
+void uboot_vmm_event_begin(vm_vcpu_t *vcpu, const char *area, uintptr_t addr, size_t size,
+                           struct uboot_vmm_event *event)
 {
     *event = (struct uboot_vmm_event){
         .area = area,
@@ -99,7 +99,7 @@ memory_fault_result_t uboot_vmm_uart_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t 
     struct uboot_vmm_event event;
 
     (void)cookie;
-    uboot_vmm_event_begin(vmm, vcpu, "uart", addr, size, &event);
+    uboot_vmm_event_begin(vcpu, "uart", addr, size, &event);
     if (event.is_read) {
         event.data = uart_read(vmm, reg);
     } else {
@@ -117,7 +117,7 @@ memory_fault_result_t uboot_vmm_absent_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_
     struct uboot_vmm_event event;
 
     (void)vm;
-    uboot_vmm_event_begin(vmm, vcpu, "absent", addr, size, &event);
+    uboot_vmm_event_begin(vcpu, "absent", addr, size, &event);
     if (event.is_read) {
         event.data = ~(seL4_Word)0;
     }
@@ -131,7 +131,7 @@ memory_fault_result_t uboot_vmm_dropped_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr
     struct uboot_vmm_area *area = cookie;
     struct uboot_vmm_event event;
 
-    uboot_vmm_event_begin(uboot_vmm_of(vm), vcpu, area->name, addr, size, &event);
+    uboot_vmm_event_begin(vcpu, area->name, addr, size, &event);
     if (event.is_read) {
         return FAULT_ERROR;
     }
@@ -147,6 +147,6 @@ memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr
     struct uboot_vmm *vmm = cookie;
 
     (void)vm;
-    uboot_vmm_event_begin(vmm, vcpu, "nowhere", addr, size, &vmm->fault);
+    uboot_vmm_event_begin(vcpu, "nowhere", addr, size, &vmm->fault);
     return uboot_vmm_end_with(vmm, UBOOT_VMM_NOWHERE) == 0 ? FAULT_RESTART : FAULT_ERROR;
 }

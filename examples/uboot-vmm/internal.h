@@ -20,8 +20,8 @@ memory_fault_result_t uboot_vmm_nowhere_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr
 int uboot_vmm_vcpu_exit(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie);
 
 /* Begin and end of an access that came to the VMM: note, answer, and ask whether to stop. */
-void uboot_vmm_event_begin(struct uboot_vmm *vmm, vm_vcpu_t *vcpu, const char *area, uintptr_t addr,
-                           size_t size, struct uboot_vmm_event *event);
+void uboot_vmm_event_begin(vm_vcpu_t *vcpu, const char *area, uintptr_t addr, size_t size,
+                           struct uboot_vmm_event *event);
 memory_fault_result_t uboot_vmm_event_end(struct uboot_vmm *vmm, vm_vcpu_t *vcpu,
                                           const struct uboot_vmm_event *event);
 
