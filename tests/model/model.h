@@ -140,7 +140,11 @@ struct model_totals {
     unsigned scripted; /* sequences */
     unsigned random;
     unsigned long answers;
+    unsigned long digest; /* of all lines asked: did two runs ask the same? */
 };
+
+/* Writes how the recorder ends its log, without a newline. */
+void model_totals_format(char *line, size_t bytes, const struct model_totals *totals);
 
 struct model_totals model_run(const struct model_port *port, const struct model_sink *sink);
 

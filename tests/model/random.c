@@ -48,6 +48,7 @@ static unsigned long next_random(struct model_random *random)
     return x ^ (x >> 31);
 }
 
+/* One draw a statement, never two in one expression: their order would be the compiler's choice. */
 static unsigned below(struct model_random *random, unsigned bound)
 {
     return (unsigned)((next_random(random) >> 16) % bound);
@@ -209,10 +210,11 @@ static void write_map(struct model_random *random, char *line, size_t bytes)
     unsigned frame = pick(random, kind, ROOT_SLOTS);
     unsigned space = pick(random, SPACE, ROOT_SLOTS);
     unsigned long address = pick_address(random, kind);
+    const char *rights = pick_rights(random);
+    const char *device = below(random, 4) == 0 ? " device" : "";
 
     random->last.from = frame;
-    snprintf(line, bytes, "map s+%u s+%u 0x%lx %s%s", frame, space, address, pick_rights(random),
-             below(random, 4) == 0 ? " device" : "");
+    snprintf(line, bytes, "map s+%u s+%u 0x%lx %s%s", frame, space, address, rights, device);
 }
 
 static void write_table(struct model_random *random, char *line, size_t bytes)
@@ -238,11 +240,12 @@ static void write_one_cap(struct model_random *random, char *line, size_t bytes)
 static void write_cache(struct model_random *random, char *line, size_t bytes)
 {
     static const char *const words[] = {"clean", "invalidate", "both", "unify"};
+    const char *word = words[below(random, 4)];
     unsigned start = below(random, 3) * 0x800;
+    unsigned end = below(random, 4) * 0x800;
 
     random->last.from = pick(random, PAGE, ROOT_SLOTS);
-    snprintf(line, bytes, "cache %s s+%u 0x%x 0x%x", words[below(random, 4)], random->last.from,
-             start, below(random, 4) * 0x800);
+    snprintf(line, bytes, "cache %s s+%u 0x%x 0x%x", word, random->last.from, start, end);
 }
 
 static enum verb pick_verb(struct model_random *random)

@@ -17,6 +17,22 @@ void model_answer_format(char *line, size_t bytes, const char *sequence, unsigne
     }
 }
 
+void model_totals_format(char *line, size_t bytes, const struct model_totals *totals)
+{
+    snprintf(line, bytes,
+             "model: end, %u scripted and %u random sequences, %lu answers, lines' digest %lx",
+             totals->scripted, totals->random, totals->answers, totals->digest);
+}
+
+/* FNV-1a over the line and its end */
+static unsigned long digest(unsigned long hash, const char *line)
+{
+    do {
+        hash = (hash ^ (unsigned char)*line) * 0x100000001b3ul;
+    } while (*line++ != '\0');
+    return hash;
+}
+
 struct run {
     struct model_world world;
     const struct model_sink *sink;
@@ -31,6 +47,7 @@ static bool ask(struct run *run, const char *line, struct model_answer *answer)
     }
     run->step++;
     run->totals.answers++;
+    run->totals.digest = digest(run->totals.digest, line);
     run->sink->answer(run->sink->cookie, &run->world, run->step, line, answer);
     return true;
 }
@@ -93,7 +110,7 @@ static void run_random(struct run *run)
 
 struct model_totals model_run(const struct model_port *port, const struct model_sink *sink)
 {
-    struct run run = {.sink = sink};
+    struct run run = {.sink = sink, .totals.digest = 0xcbf29ce484222325ul};
 
     model_world_init(&run.world, port);
     run_scripted(&run);

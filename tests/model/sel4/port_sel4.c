@@ -130,8 +130,8 @@ int main(void)
     }
     put("model: begin\n");
     totals = model_run(&port, &sink);
-    snprintf(line, sizeof(line), "model: end, %u scripted and %u random sequences, %lu answers\n",
-             totals.scripted, totals.random, totals.answers);
+    model_totals_format(line, sizeof(line), &totals);
     put(line);
+    put("\n");
     stop();
 }
