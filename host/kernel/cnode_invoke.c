@@ -27,7 +27,11 @@ static seL4_Error target(struct place place, const char *step, struct k_slot **s
     if (cnode == NULL) {
         return err;
     }
-    return k_lookup(k_current, &cnode->cap, place.index, place.depth, false, slot);
+    err = k_lookup(k_current, &cnode->cap, place.index, place.depth, false, slot);
+    if (err != seL4_NoError) {
+        *slot = NULL; /* a lookup that stops half-way leaves the slot where it stopped */
+    }
+    return err;
 }
 
 static seL4_Error source(struct place place, struct k_slot **slot)
