@@ -44,6 +44,21 @@ static int reserve_aligned(struct gm_space *space, struct gm_claim *claim, vm_me
     return error;
 }
 
+/* The same, but never at address 0, which means failure: what is free there is passed over. */
+static int reserve_above_zero(struct gm_space *space, struct gm_claim *claim, vm_memory_reservation_t **res)
+{
+    vm_memory_reservation_t *at_zero;
+    int error = reserve_aligned(space, claim, res);
+
+    if (error != GUESTMEM_OK || claim->base != 0) {
+        return error;
+    }
+    at_zero = *res;
+    error = reserve_aligned(space, claim, res);
+    gm_reservation_drop(space, at_zero);
+    return error;
+}
+
 /* Reserve what `claim` says, back it, note it as RAM; all or nothing. */
 static int register_ram(struct gm_space *space, struct gm_claim *claim, const struct gm_source *source)
 {
@@ -51,7 +66,8 @@ static int register_ram(struct gm_space *space, struct gm_claim *claim, const st
     int error = gm_ram_make_room(space);
 
     if (error == GUESTMEM_OK) {
-        error = claim->anonymous ? reserve_aligned(space, claim, &res) : gm_reservation_new(space, claim, &res);
+        error = claim->anonymous ? reserve_above_zero(space, claim, &res)
+                                 : gm_reservation_new(space, claim, &res);
     }
     if (error != GUESTMEM_OK) {
         return error;
@@ -145,9 +161,10 @@ uintptr_t vm_ram_allocate(vm_t *vm, size_t bytes)
 
     for (size_t i = 0; error == GUESTMEM_OK && i < space->ram_count; i++) {
         const struct vm_ram_region *region = &vm->mem.ram_regions[i];
-        uintptr_t start = region->start;
+        uintptr_t skip = region->start == 0 ? (uintptr_t)1 << seL4_PageBits : 0; /* 0 means failure */
+        uintptr_t start = region->start + skip;
 
-        if (!region->allocated && region->size >= bytes) {
+        if (!region->allocated && region->size > skip && region->size - skip >= bytes) {
             error = guestmem_ram_mark(vm, start, bytes, true);
             return gm_end_logged(space, error, "vm_ram_allocate", start, bytes) == 0 ? start : 0;
         }

@@ -10,6 +10,7 @@
 #include <utils/util.h>
 
 #include <guestmem/runtime.h>
+#include <vspace/page.h>
 
 #include "backing.h"
 #include "failure.h"
@@ -54,11 +55,13 @@ int gm_vspace_claim(struct gm_space *space, uintptr_t base, size_t size, unsigne
 int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintptr_t *base)
 {
     uintptr_t align = (uintptr_t)1 << bits;
+    uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
     uintptr_t at = align; /* never address 0, which callers take for failure */
 
-    if (bits >= sizeof(uintptr_t) * 8 - 1 || size == 0 || size - 1 > space->last) {
+    if (!sel4_valid_size_bits(bits) || size == 0 || size - 1 > space->last) {
         return gm_fail(space, GUESTMEM_EINVAL, "find free addresses", 0);
     }
+    size = ((size - 1) | mask) + 1;
     while (at <= space->last && size - 1 <= space->last - at) {
         const vm_memory_reservation_t *res = gm_range_index_meets(&space->index, at, at + (size - 1));
         const struct gm_pool *pool = gm_pool_meets(&space->pools, at, at + (size - 1));
@@ -95,8 +98,14 @@ static reservation_t vspace_reserve_at(vspace_t *vspace, void *vaddr, size_t byt
 
 static reservation_t vspace_reserve_deferred(vspace_t *vspace, void *vaddr, size_t bytes, int cacheable)
 {
-    return reserve_at(vspace, (uintptr_t)vaddr, bytes, GM_RIGHTS_ALL, cacheable,
-                      "vspace_reserve_deferred_rights_range_at");
+    reservation_t reservation = reserve_at(vspace, (uintptr_t)vaddr, bytes, GM_RIGHTS_ALL, cacheable,
+                                           "vspace_reserve_deferred_rights_range_at");
+    vm_memory_reservation_t *res = reservation.res;
+
+    if (res != NULL) {
+        res->vspace_deferred = 1;
+    }
+    return reservation;
 }
 
 static reservation_t vspace_reserve_aligned(vspace_t *vspace, size_t bytes, size_t size_bits,

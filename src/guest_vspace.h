@@ -31,7 +31,7 @@ void gm_vspace_free_given(struct gm_space *space, vm_memory_reservation_t *res, 
 int gm_vspace_claim(struct gm_space *space, uintptr_t base, size_t size, unsigned rights, int cacheable,
                     vm_memory_reservation_t **res);
 
-/* Find `size` free bytes, aligned to 2^bits. GUESTMEM_EUNMAPPED: there are none. */
+/* Find free pages for `size` bytes, aligned to a frame size. GUESTMEM_EUNMAPPED: there are none. */
 int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintptr_t *base);
 
 /* The space behind a vspace_t of ours, or NULL after it was torn down. */

@@ -25,6 +25,7 @@ struct request {
     seL4_CPtr *caps;     /* the caller's; NULL: new ones */
     uintptr_t *cookies;  /* of their untypeds; may be NULL */
     bool can_use_device;
+    bool are_copies;     /* the caps are the library's: copies of another space's */
 };
 
 static int check_size(struct gm_space *space, size_t size_bits, unsigned *size)
@@ -66,46 +67,56 @@ static int check_request(struct gm_space *space, vm_memory_reservation_t *res, c
     return GUESTMEM_OK;
 }
 
-/* Note the caller's frame, and the cookie of its memory if it came with one. */
+/* What is held for a cap that came from outside; false: nothing. */
+static bool holding_of(const struct request *request, size_t i, uint64_t page, struct gm_holding *holding)
+{
+    uintptr_t cookie = request->cookies == NULL ? 0 : request->cookies[i];
+
+    *holding = (struct gm_holding){.cptr = request->caps[i], .ut = cookie, .page = (uint32_t)page, .live = 1,
+                                   .bits = (uint8_t)gm_arch_frame_bits[request->size],
+                                   .size = (uint8_t)request->size,
+                                   .kind = request->are_copies ? GM_HOLDING_BOOT : GM_HOLDING_COOKIE};
+    return request->are_copies || cookie != 0;
+}
+
+/* Note a frame that came from outside, and the cookie of its memory if it has one. */
 static int take_given(struct gm_space *space, const struct request *request, size_t i, uint64_t page,
                       struct gm_memory *load)
 {
-    uintptr_t cookie = request->cookies == NULL ? 0 : request->cookies[i];
     struct gm_extent extent = {.cptr = request->caps[i], .page = (uint32_t)page, .count = 1,
-                               .size = request->size & 3u};
+                               .size = request->size & 3u, .owned = request->are_copies};
+    struct gm_holding holding;
+    bool held = holding_of(request, i, page, &holding);
 
     if (request->caps[i] == seL4_CapNull) {
         return gm_fail(space, GUESTMEM_EFRAME, "the caller gave no frame", 0);
     }
     if (gm_extents_reserve(space, &load->frames, 1) ||
-        (cookie != 0 && gm_holdings_reserve(space, &load->singles, 1))) {
+        (held && gm_holdings_reserve(space, &load->singles, 1))) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note the frames", 0);
     }
     gm_extents_insert(&load->frames, extent);
-    if (cookie != 0) {
-        gm_holdings_insert(&load->singles,
-                           (struct gm_holding){.cptr = extent.cptr, .ut = cookie, .page = extent.page, .live = 1,
-                                               .bits = (uint8_t)gm_arch_frame_bits[request->size],
-                                               .size = (uint8_t)request->size, .kind = GM_HOLDING_COOKIE});
+    if (held) {
+        gm_holdings_insert(&load->singles, holding);
     }
     return GUESTMEM_OK;
 }
 
-/* Take a new frame, and tell whoever listens. */
 static int take_new(struct gm_space *space, vm_memory_reservation_t *res, const struct request *request,
                     uint64_t page, struct gm_memory *load)
 {
     struct gm_source source = {.kind = request->can_use_device ? GM_SOURCE_ANY : GM_SOURCE_RAM};
-    const struct gm_holding *holding;
-    int error = gm_memory_take_exactly(space, res, &source, page, request->size, load);
 
-    if (error == GUESTMEM_OK) {
-        holding = gm_holdings_at(&load->singles, page);
-        vspace_maybe_call_allocated_object(
-            space->own, (vka_object_t){.cptr = holding->cptr, .ut = holding->ut,
-                                       .type = gm_arch_frame_type(holding->size), .size_bits = holding->bits});
+    return gm_memory_take_exactly(space, res, &source, page, request->size, load);
+}
+
+/* Frames that came from outside stay whole after a failure: leave caps and slots alone. */
+static void disown(struct gm_memory *load)
+{
+    for (size_t i = 0; i < load->frames.count; i++) {
+        load->frames.at[i].owned = 0;
     }
-    return error;
+    load->singles.count = 0;
 }
 
 /* All pages of a request; all or nothing. */
@@ -133,6 +144,9 @@ static int map_request(struct gm_space *space, vm_memory_reservation_t *res, con
         error = gm_backing_add(space, res, &load);
     }
     if (error != GUESTMEM_OK) {
+        if (request->caps != NULL) {
+            disown(&load);
+        }
         gm_frames_give(space, &none, &load);
     }
     return error;
@@ -148,6 +162,9 @@ static int map_at(vspace_t *vspace, struct request *request, size_t size_bits, r
 
     if (error == GUESTMEM_OK) {
         error = gm_reservation_check(space, res);
+    }
+    if (error == GUESTMEM_OK && res->vspace_deferred != (rights != NULL)) {
+        error = gm_fail(space, GUESTMEM_EINVAL, "the reservation has rights, and the call too, or neither", 0);
     }
     if (error == GUESTMEM_OK) {
         request->rights = rights == NULL ? res->vspace_rights : gm_rights_of(*rights);
@@ -249,12 +266,10 @@ static void forget_single(struct gm_space *space, struct gm_memory *memory, uint
 {
     struct gm_holding *holding = gm_holdings_at(&memory->singles, page);
 
+    space->stats.untypeds -= holding != NULL && holding->kind == GM_HOLDING_FRAME;
+    space->stats.slots -= owned;
     if (holding != NULL) {
         gm_holdings_remove(&memory->singles, holding);
-    }
-    if (owned) {
-        space->stats.slots--;
-        space->stats.untypeds--;
     }
 }
 
@@ -353,6 +368,25 @@ void gm_vspace_free_given(struct gm_space *space, vm_memory_reservation_t *res, 
     gm_backing_forget_given(space, res);
 }
 
+/* Map a copy that is the library's own in another guest's space, which owns it from then on. */
+static int map_copy(struct gm_space *space, seL4_CPtr *copy, unsigned size, vspace_t *to, void *vaddr,
+                    reservation_t reservation)
+{
+    struct request request = {.base = (uintptr_t)vaddr, .count = 1, .caps = copy, .are_copies = true};
+    struct gm_space *other = gm_vspace_space(to);
+    int error;
+
+    if (other->vka != space->vka) {
+        return gm_fail(space, GUESTMEM_ENOSUP, "share with a guest that has another allocator", 0);
+    }
+    other->stats.slots++;
+    error = map_at(to, &request, gm_arch_frame_bits[size], reservation, NULL, "vspace_share_mem_at_vaddr");
+    if (error != 0) {
+        other->stats.slots--;
+    }
+    return error;
+}
+
 /* A copy of the frame at `from_base`, mapped in another vspace, which owns it from then on. */
 static int share_one(struct gm_space *space, uintptr_t from_base, unsigned size, vspace_t *to, void *vaddr,
                      reservation_t reservation)
@@ -371,7 +405,10 @@ static int share_one(struct gm_space *space, uintptr_t from_base, unsigned size,
     if (error != GUESTMEM_OK) {
         return error;
     }
-    if (vspace_map_pages_at_vaddr(to, &copy, NULL, vaddr, 1, gm_arch_frame_bits[size], reservation) != 0) {
+    error = gm_vspace_is_ours(to)
+                ? map_copy(space, &copy, size, to, vaddr, reservation)
+                : vspace_map_pages_at_vaddr(to, &copy, NULL, vaddr, 1, gm_arch_frame_bits[size], reservation);
+    if (error != 0) {
         gm_slot_clear(space, copy);
         return gm_fail(space, GUESTMEM_EVMM, "map the shared frame", 0);
     }

@@ -69,6 +69,7 @@ struct vm_memory_reservation {
     uint8_t anonymous;
     uint8_t taking;           /* frames are being taken for it */
     uint8_t vspace_rights;    /* of a vspace reservation: what its pages are mapped with */
+    uint8_t vspace_deferred;  /* its pages bring rights of their own */
     uint8_t vspace_automatic; /* of a vspace reservation: goes with its last page */
 };
 
