@@ -148,6 +148,7 @@ static struct gm_range_pos split(struct gm_range_index *index, size_t at, size_t
     if (slot == GM_RANGE_CHUNK) {
         return (struct gm_range_pos){at + 1, 0};
     }
+    index->split_off = at + 1;
     chunk_move(spare, 0, full, keep, GM_RANGE_CHUNK - keep);
     spare->count = GM_RANGE_CHUNK - keep;
     full->count = keep;
@@ -164,6 +165,9 @@ void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr
     if (gm_range_index_below(index, base, &pos)) {
         pos.slot++;
     }
+    index->inserted = true;
+    index->inserted_base = base;
+    index->split_off = 0;
     if (index->count == 0) {
         open_chunk(index, 0, spare);
     } else if (index->top[pos.chunk].chunk->count == GM_RANGE_CHUNK) {
@@ -178,15 +182,27 @@ void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr
     index->top[pos.chunk].first = chunk->base[0];
 }
 
+/* Join chunk `at` and the one behind it, which has room enough. Returns the one that isn't needed. */
+static struct gm_range_chunk *join_behind(struct gm_range_index *index, size_t at)
+{
+    struct gm_range_chunk *chunk = index->top[at].chunk;
+    const struct gm_range_chunk *behind = index->top[at + 1].chunk;
+
+    chunk_move(chunk, chunk->count, behind, 0, behind->count);
+    chunk->count += behind->count;
+    return close_chunk(index, at + 1);
+}
+
 struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintptr_t base)
 {
+    bool undo = index->inserted && index->inserted_base == base;
     struct gm_range_pos pos;
     struct gm_range_chunk *chunk;
-    struct gm_range_chunk *behind;
 
     if (!gm_range_index_below(index, base, &pos) || index->top[pos.chunk].chunk->base[pos.slot] != base) {
         return NULL;
     }
+    index->inserted = false;
     chunk = index->top[pos.chunk].chunk;
     chunk->count--;
     chunk_move(chunk, pos.slot, chunk, pos.slot + 1, chunk->count - pos.slot);
@@ -194,14 +210,12 @@ struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintp
         return close_chunk(index, pos.chunk);
     }
     index->top[pos.chunk].first = chunk->base[0];
-    if (pos.chunk + 1 == index->count) {
+    if (undo) {
+        return index->split_off == 0 ? NULL : join_behind(index, index->split_off - 1);
+    }
+    if (pos.chunk + 1 == index->count ||
+        chunk->count + index->top[pos.chunk + 1].chunk->count > MERGE_AT) {
         return NULL;
     }
-    behind = index->top[pos.chunk + 1].chunk;
-    if (chunk->count + behind->count > MERGE_AT) {
-        return NULL;
-    }
-    chunk_move(chunk, chunk->count, behind, 0, behind->count);
-    chunk->count += behind->count;
-    return close_chunk(index, pos.chunk + 1);
+    return join_behind(index, pos.chunk);
 }

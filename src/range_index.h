@@ -38,6 +38,10 @@ struct gm_range_top {
 struct gm_range_index {
     struct gm_range_top *top;
     size_t count;
+    /* What undoing the last change, if that was an insert, takes: */
+    bool inserted;
+    uintptr_t inserted_base;
+    size_t split_off; /* the chunk that it split off; 0: none */
 };
 
 /* Where a range stands. Valid until the next change. */
@@ -67,5 +71,9 @@ bool gm_range_index_needs_chunk(const struct gm_range_index *index, uintptr_t ba
 void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr_t last, void *item,
                            struct gm_range_chunk *spare);
 
-/* Remove the range with exactly this base. Returns a chunk that isn't needed any more, or NULL. */
+/*
+ * Remove the range with exactly this base. Returns a chunk that isn't needed any more, or NULL. Removing
+ * what the last change inserted restores the chunks as they were, so that a call which fails after an
+ * insert leaves no byte behind.
+ */
 struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintptr_t base);

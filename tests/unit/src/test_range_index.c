@@ -1,0 +1,454 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The index of disjoint ranges: by example, in every small case, and against a naive model.
+ */
+#include "unit.h"
+
+#include "range_index.h"
+
+#define TOP UINTPTR_MAX
+
+enum { RANGE_MAX = 1024 };
+
+/* An index with its memory, and the model: the same ranges, in no order. */
+struct range {
+    uintptr_t base;
+    uintptr_t last;
+};
+
+struct fixture {
+    struct gm_range_index index;
+    struct gm_range_top top[RANGE_MAX];
+    struct range model[RANGE_MAX];
+    size_t count;
+    size_t chunk_count; /* that the index holds */
+    char items[RANGE_MAX];
+};
+
+static struct fixture *new_fixture(void)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    f->index.top = f->top;
+    return f;
+}
+
+static void free_fixture(struct fixture *f)
+{
+    for (size_t i = 0; i < f->index.count; i++) {
+        free(f->index.top[i].chunk);
+    }
+    assert_int_equal(f->chunk_count, f->index.count);
+    free(f);
+}
+
+/* The item stands for the base, so that a wrong one is seen. */
+static void *item_of(uintptr_t base)
+{
+    return (void *)(base ^ 0x5a5a5a5a);
+}
+
+static void insert(struct fixture *f, uintptr_t base, uintptr_t last)
+{
+    struct gm_range_chunk *spare = NULL;
+
+    if (gm_range_index_needs_chunk(&f->index, base)) {
+        spare = malloc(sizeof(*spare));
+        assert_non_null(spare);
+        memset(spare, 0xee, sizeof(*spare));
+        f->chunk_count++;
+    }
+    gm_range_index_insert(&f->index, base, last, item_of(base), spare);
+    f->model[f->count++] = (struct range){base, last};
+}
+
+static void remove_range(struct fixture *f, uintptr_t base)
+{
+    struct gm_range_chunk *unused = gm_range_index_remove(&f->index, base);
+
+    if (unused != NULL) {
+        free(unused);
+        f->chunk_count--;
+    }
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->model[i].base == base) {
+            f->model[i] = f->model[--f->count];
+            return;
+        }
+    }
+    assert_null(unused);
+}
+
+static void *model_find(const struct fixture *f, uintptr_t addr)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->model[i].base <= addr && addr <= f->model[i].last) {
+            return item_of(f->model[i].base);
+        }
+    }
+    return NULL;
+}
+
+/* The highest that meets [base, last]. */
+static void *model_meets(const struct fixture *f, uintptr_t base, uintptr_t last)
+{
+    const struct range *highest = NULL;
+
+    for (size_t i = 0; i < f->count; i++) {
+        const struct range *range = &f->model[i];
+
+        if (range->base <= last && range->last >= base && (highest == NULL || range->base > highest->base)) {
+            highest = range;
+        }
+    }
+    return highest == NULL ? NULL : item_of(highest->base);
+}
+
+/* Ascending, disjoint, no chunk empty or over-full, first[] right, and as many as in the model. */
+static void check_structure(const struct fixture *f)
+{
+    const struct gm_range_index *index = &f->index;
+    bool any = false;
+    uintptr_t last = 0;
+    size_t count = 0;
+
+    for (size_t c = 0; c < index->count; c++) {
+        const struct gm_range_chunk *chunk = index->top[c].chunk;
+
+        assert_in_range(chunk->count, 1, GM_RANGE_CHUNK);
+        assert_true(index->top[c].first == chunk->base[0]);
+        for (size_t i = 0; i < chunk->count; i++) {
+            assert_true(chunk->base[i] <= chunk->last[i]);
+            assert_true(!any || chunk->base[i] > last);
+            assert_ptr_equal(chunk->item[i], item_of(chunk->base[i]));
+            last = chunk->last[i];
+            any = true;
+            count++;
+        }
+    }
+    assert_int_equal(count, f->count);
+    assert_int_equal(index->count, f->chunk_count);
+}
+
+/* A walk visits every range once, in order. */
+static void check_walk(const struct fixture *f)
+{
+    struct gm_range_pos pos;
+    size_t count = 0;
+    uintptr_t last_base = 0;
+
+    for (bool more = gm_range_index_first(&f->index, &pos); more; more = gm_range_index_next(&f->index, &pos)) {
+        uintptr_t base = (uintptr_t)item_of((uintptr_t)gm_range_index_item(&f->index, pos));
+
+        assert_true(count == 0 || base > last_base);
+        last_base = base;
+        count++;
+    }
+    assert_int_equal(count, f->count);
+}
+
+static void an_empty_index_holds_nothing(void **state)
+{
+    struct fixture *f = new_fixture();
+    struct gm_range_pos pos;
+
+    (void)state;
+    assert_null(gm_range_index_find(&f->index, 0));
+    assert_null(gm_range_index_find(&f->index, TOP));
+    assert_null(gm_range_index_meets(&f->index, 0, TOP));
+    assert_false(gm_range_index_first(&f->index, &pos));
+    assert_false(gm_range_index_below(&f->index, TOP, &pos));
+    assert_null(gm_range_index_remove(&f->index, 0));
+    assert_true(gm_range_index_needs_chunk(&f->index, 0));
+    free_fixture(f);
+}
+
+/*
+ *      0        9 10     19             TOP-9     TOP
+ *      [   A    ] [  B   ]              [    C     ]
+ */
+static void ranges_at_both_ends_of_the_address_space_are_found(void **state)
+{
+    struct fixture *f = new_fixture();
+
+    (void)state;
+    insert(f, TOP - 9, TOP);
+    insert(f, 0, 9);
+    insert(f, 10, 19);
+    assert_ptr_equal(gm_range_index_find(&f->index, 0), item_of(0));
+    assert_ptr_equal(gm_range_index_find(&f->index, 9), item_of(0));
+    assert_ptr_equal(gm_range_index_find(&f->index, 10), item_of(10));
+    assert_ptr_equal(gm_range_index_find(&f->index, 19), item_of(10));
+    assert_null(gm_range_index_find(&f->index, 20));
+    assert_null(gm_range_index_find(&f->index, TOP - 10));
+    assert_ptr_equal(gm_range_index_find(&f->index, TOP - 9), item_of(TOP - 9));
+    assert_ptr_equal(gm_range_index_find(&f->index, TOP), item_of(TOP - 9));
+    assert_null(gm_range_index_meets(&f->index, 20, TOP - 10));
+    assert_ptr_equal(gm_range_index_meets(&f->index, 0, 12), item_of(10));
+    check_structure(f);
+    free_fixture(f);
+}
+
+static void one_range_can_be_the_whole_address_space(void **state)
+{
+    struct fixture *f = new_fixture();
+
+    (void)state;
+    insert(f, 0, TOP);
+    assert_ptr_equal(gm_range_index_find(&f->index, TOP / 2), item_of(0));
+    assert_ptr_equal(gm_range_index_meets(&f->index, TOP, TOP), item_of(0));
+    remove_range(f, 0);
+    assert_null(gm_range_index_find(&f->index, TOP / 2));
+    free_fixture(f);
+}
+
+static void a_base_inside_a_range_is_not_removed(void **state)
+{
+    struct fixture *f = new_fixture();
+
+    (void)state;
+    insert(f, 100, 199);
+    assert_null(gm_range_index_remove(&f->index, 150));
+    assert_null(gm_range_index_remove(&f->index, 99));
+    assert_ptr_equal(gm_range_index_find(&f->index, 150), item_of(100));
+    free_fixture(f);
+}
+
+/* Ascending and descending series are what devices and RAM come in. */
+static void a_series_fills_its_chunks(void **state)
+{
+    enum { COUNT = 10 * GM_RANGE_CHUNK };
+    struct fixture *up = new_fixture();
+    struct fixture *down = new_fixture();
+
+    (void)state;
+    for (uintptr_t i = 0; i < COUNT; i++) {
+        insert(up, i * 0x1000, i * 0x1000 + 0xfff);
+        insert(down, (COUNT - i) * 0x1000, (COUNT - i) * 0x1000 + 0xfff);
+    }
+    assert_int_equal(up->index.count, COUNT / GM_RANGE_CHUNK);
+    assert_int_equal(down->index.count, COUNT / GM_RANGE_CHUNK);
+    check_structure(up);
+    check_structure(down);
+    free_fixture(up);
+    free_fixture(down);
+}
+
+static void chunks_go_when_their_ranges_go(void **state)
+{
+    enum { COUNT = 8 * GM_RANGE_CHUNK };
+    struct fixture *f = new_fixture();
+
+    (void)state;
+    for (uintptr_t i = 0; i < COUNT; i++) {
+        insert(f, i * 16, i * 16 + 7);
+    }
+    for (uintptr_t i = 0; i < COUNT; i++) {
+        remove_range(f, (i * 37 % COUNT) * 16);
+        check_structure(f);
+    }
+    assert_int_equal(f->index.count, 0);
+    free_fixture(f);
+}
+
+/*
+ * Whatever the index holds, and wherever the range goes: what an insert did to the chunks, removing
+ * the range undoes, so that a call that fails leaves no byte behind.
+ */
+static void removing_what_was_just_inserted_restores_the_chunks(void **state)
+{
+    struct unit_random random = {7};
+    struct fixture *f = new_fixture();
+
+    (void)state;
+    for (unsigned round = 0; round < 400; round++) {
+        uintptr_t at = unit_random_below(&random, 4000) * 16;
+        struct gm_range_top before[RANGE_MAX];
+        size_t counts[RANGE_MAX];
+        size_t count = f->index.count;
+
+        if (model_meets(f, at, at + 7) != NULL) {
+            remove_range(f, at);
+            continue;
+        }
+        memcpy(before, f->top, sizeof(before));
+        for (size_t c = 0; c < count; c++) {
+            counts[c] = f->top[c].chunk->count;
+        }
+        insert(f, at, at + 7);
+        remove_range(f, at);
+        check_structure(f);
+        assert_int_equal(f->index.count, count);
+        assert_memory_equal(before, f->top, count * sizeof(before[0]));
+        for (size_t c = 0; c < count; c++) {
+            assert_int_equal(f->top[c].chunk->count, counts[c]);
+        }
+        insert(f, at, at + 7);
+    }
+    free_fixture(f);
+}
+
+/* ---- every small case: all sequences of DEPTH changes on POINTS addresses ---- */
+
+enum { POINTS = 5, DEPTH = 5 };
+
+static size_t checked;
+
+/* Every address and every range of the few against the model; the addresses around them too. */
+static void check_everything(const struct fixture *f, uintptr_t start)
+{
+    for (uintptr_t a = start; a - start < POINTS; a++) {
+        assert_ptr_equal(gm_range_index_find(&f->index, a), model_find(f, a));
+        for (uintptr_t b = a; b - start < POINTS; b++) {
+            assert_ptr_equal(gm_range_index_meets(&f->index, a, b), model_meets(f, a, b));
+            if (b == TOP) {
+                break;
+            }
+        }
+        if (a == TOP) {
+            break;
+        }
+    }
+    checked++;
+}
+
+static void try_all(struct fixture *f, uintptr_t start, unsigned depth);
+
+static void try_insert(struct fixture *f, uintptr_t start, unsigned depth, uintptr_t base, uintptr_t last)
+{
+    if (model_meets(f, base, last) == NULL) {
+        insert(f, base, last);
+        check_everything(f, start);
+        try_all(f, start, depth - 1);
+        remove_range(f, base);
+        check_structure(f);
+    }
+}
+
+static void try_all(struct fixture *f, uintptr_t start, unsigned depth)
+{
+    struct range model[POINTS];
+    size_t count = f->count;
+
+    if (depth == 0) {
+        return;
+    }
+    for (uintptr_t a = 0; a < POINTS; a++) {
+        for (uintptr_t b = a; b < POINTS; b++) {
+            try_insert(f, start, depth, start + a, start + b);
+        }
+    }
+    memcpy(model, f->model, sizeof(model));
+    for (size_t i = 0; i < count; i++) {
+        remove_range(f, model[i].base);
+        check_everything(f, start);
+        try_all(f, start, depth - 1);
+        insert(f, model[i].base, model[i].last);
+        check_structure(f);
+    }
+}
+
+static void every_small_sequence_answers_as_the_model(void **state)
+{
+    /* the lowest addresses, the highest, and the edge of 32 bits */
+    const uintptr_t starts[] = {0, TOP - (POINTS - 1), 0xfffffffdu};
+
+    (void)state;
+    checked = 0;
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        struct fixture *f = new_fixture();
+
+        try_all(f, starts[i], DEPTH);
+        free_fixture(f);
+    }
+    assert_true(checked > 10000);
+    print_message("           %zu states checked\n", checked);
+}
+
+/* ---- long random sequences ---- */
+
+static void check_around(const struct fixture *f, uintptr_t addr)
+{
+    for (uintptr_t a = addr - 2; a != addr + 3; a++) {
+        assert_ptr_equal(gm_range_index_find(&f->index, a), model_find(f, a));
+    }
+}
+
+/* One change: insert if the range is free, else remove one of those in the way. */
+static void change(struct fixture *f, struct unit_random *random, uintptr_t mask, uintptr_t offset)
+{
+    uintptr_t base = (unit_random_next(random) & mask) + offset;
+    uintptr_t size = unit_random_next(random) & 0x3f;
+    uintptr_t last = TOP - base < size ? TOP : base + size;
+    void *item = gm_range_index_meets(&f->index, base, last);
+
+    assert_ptr_equal(item, model_meets(f, base, last));
+    if (item == NULL && f->count < RANGE_MAX) {
+        insert(f, base, last);
+        check_around(f, last);
+    } else if (item != NULL) {
+        remove_range(f, (uintptr_t)item_of((uintptr_t)item));
+    }
+    check_around(f, base);
+}
+
+static void run_random(uint64_t seed, uintptr_t mask, uintptr_t offset)
+{
+    struct unit_random random = {seed};
+    struct fixture *f = new_fixture();
+
+    for (unsigned i = 0; i < 20000; i++) {
+        change(f, &random, mask, offset);
+        if (i % 64 == 0) {
+            check_structure(f);
+            check_walk(f);
+        }
+    }
+    while (f->count > 0) {
+        remove_range(f, f->model[unit_random_below(&random, f->count)].base);
+    }
+    check_structure(f);
+    free_fixture(f);
+}
+
+static void random_sequences_at_address_0_answer_as_the_model(void **state)
+{
+    (void)state;
+    run_random(1, 0x7fff, 0);
+    run_random(2, 0x3ff, 0);
+}
+
+static void random_sequences_at_the_top_answer_as_the_model(void **state)
+{
+    (void)state;
+    run_random(3, 0x7fff, TOP - 0x7fff);
+    run_random(4, 0x3ff, TOP - 0x3ff);
+}
+
+static void random_sequences_over_all_addresses_answer_as_the_model(void **state)
+{
+    (void)state;
+    run_random(5, TOP, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_index_holds_nothing),
+        cmocka_unit_test(ranges_at_both_ends_of_the_address_space_are_found),
+        cmocka_unit_test(one_range_can_be_the_whole_address_space),
+        cmocka_unit_test(a_base_inside_a_range_is_not_removed),
+        cmocka_unit_test(a_series_fills_its_chunks),
+        cmocka_unit_test(chunks_go_when_their_ranges_go),
+        cmocka_unit_test(removing_what_was_just_inserted_restores_the_chunks),
+        cmocka_unit_test(every_small_sequence_answers_as_the_model),
+        cmocka_unit_test(random_sequences_at_address_0_answer_as_the_model),
+        cmocka_unit_test(random_sequences_at_the_top_answer_as_the_model),
+        cmocka_unit_test(random_sequences_over_all_addresses_answer_as_the_model),
+    };
+
+    return cmocka_run_group_tests_name("range_index", tests, NULL, NULL);
+}
