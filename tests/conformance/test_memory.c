@@ -170,33 +170,51 @@ static void memory_that_was_given_back_comes_cleared(struct gm_env *env, vm_t *v
     }
 }
 
-static void fragmented_memory_is_used_in_smaller_frames(struct gm_env *env, vm_t *vm)
+/* Take every untyped of this size; the number of them. */
+static size_t take_all(struct gm_env *env, size_t bits, vka_object_t *taken, size_t most)
 {
-    enum { MOST = 64 };
-    vka_object_t large[MOST];
-    vka_object_t page[MOST];
-    vm_memory_reservation_t *res = reserve(vm, BASE, 2 * GM_MIB);
-    unsigned count = 0;
+    size_t count = 0;
 
-    /* Take all large pieces, then give one back in which a page stays taken. */
-    while (count < MOST && vka_alloc_untyped(env->vka, GM_BITS_2M, &large[count]) == 0) {
+    while (count < most && vka_alloc_untyped(env->vka, bits, &taken[count]) == 0) {
         count++;
     }
-    GM_CHECK(count > 2 && count < MOST);
-    for (unsigned i = 0; i < 2; i++) {
-        vka_free_object(env->vka, &large[--count]);
-        GM_CHECK_EQ(vka_alloc_untyped(env->vka, GM_BITS_4K, &page[i]), 0);
+    GM_CHECK(count < most);
+    return count;
+}
+
+static void give_all(struct gm_env *env, vka_object_t *taken, size_t count)
+{
+    while (count > 0) {
+        vka_free_object(env->vka, &taken[--count]);
     }
+}
+
+/* Leave no 2 MiB in one piece, but three halves of different ones. */
+static void fragmented_memory_is_used_in_smaller_frames(struct gm_env *env, vm_t *vm)
+{
+    enum { MOST = 64, HALVES = 3 };
+    vka_object_t large[MOST];
+    vka_object_t small[MOST];
+    vka_object_t half[2 * HALVES];
+    vm_memory_reservation_t *res = reserve(vm, BASE, 2 * GM_MIB);
+    size_t large_count = take_all(env, GM_BITS_2M, large, MOST);
+    size_t small_count = take_all(env, GM_BITS_2M - 1, small, MOST);
+
+    GM_CHECK(large_count > HALVES);
+    for (unsigned i = 0; i < HALVES; i++) {
+        vka_free_object(env->vka, &large[--large_count]);
+        GM_CHECK_EQ(vka_alloc_untyped(env->vka, GM_BITS_2M - 1, &half[i]), 0);
+        GM_CHECK_EQ(vka_alloc_untyped(env->vka, GM_BITS_2M - 1, &half[HALVES + i]), 0);
+    }
+    give_all(env, half, HALVES);
     GM_CHECK_EQ(map_frame_alloc_reservation(vm, res), 0);
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "rw", false);
     GM_CHECK_LEAF(env, vm, BASE + 2 * GM_MIB - 1, GM_BITS_4K, "rw", false);
+    GM_CHECK_GUEST_FILLED(env, vm, BASE, 0, 2 * GM_MIB);
     GM_CHECK_EQ(vm_free_reserved_memory(vm, res), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        vka_free_object(env->vka, &page[i]);
-    }
-    while (count > 0) {
-        vka_free_object(env->vka, &large[--count]);
-    }
+    give_all(env, half + HALVES, HALVES);
+    give_all(env, small, small_count);
+    give_all(env, large, large_count);
 }
 
 static void device_ram_is_cleared_before_the_guest_sees_it(struct gm_env *env, vm_t *vm)

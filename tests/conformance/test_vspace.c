@@ -456,7 +456,7 @@ static void tear_down(struct gm_env *env, vm_t *vm, vka_t *vka)
     GM_CHECK_EQ(vspace_new_pages_at_vaddr(space, at(BASE), 2, GM_BITS_2M, res), 0);
     GM_CHECK_NOT_NULL(vspace_new_pages(space, seL4_AllRights, 3, GM_BITS_4K));
     GM_CHECK_EQ(vm_ram_register_at(vm, BASE + 16 * GM_MIB, 4 * GM_MIB, false), 0);
-    reserve(vm, 0x1000, 0x10);
+    reserve(vm, BASE + GM_GIB, 0x10);
     vspace_tear_down(space, vka);
     GM_CHECK_NO_LEAF(env, vm, BASE);
     GM_CHECK_NO_LEAF(env, vm, BASE + 16 * GM_MIB);
