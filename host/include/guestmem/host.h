@@ -78,6 +78,9 @@ int guestmem_host_create(const struct guestmem_host_config *config, struct guest
 /* Take it down with whatever is still in it. Accepts NULL. */
 void guestmem_host_destroy(struct guestmem_host *host);
 
+/* The environment that lives now; NULL: none. */
+struct guestmem_host *guestmem_host_current(void);
+
 /* What a root task works with; valid until the environment is destroyed. */
 vka_t *guestmem_host_vka(struct guestmem_host *host);
 vspace_t *guestmem_host_vspace(struct guestmem_host *host); /* the VMM's own */
