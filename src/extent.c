@@ -157,8 +157,10 @@ void gm_extents_cut(struct gm_extents *list, uint64_t from, uint64_t to)
     if (behind < list->count && list->at[behind].page < to) {
         trim(&list->at[behind], to, UINT64_MAX);
     }
-    memmove(&list->at[first], &list->at[behind], (list->count - behind) * sizeof(list->at[0]));
-    list->count -= behind - first;
+    if (behind > first) {
+        memmove(&list->at[first], &list->at[behind], (list->count - behind) * sizeof(list->at[0]));
+        list->count -= behind - first;
+    }
 }
 
 void gm_extents_join(struct gm_extents *list)
