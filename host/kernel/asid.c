@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  *
- * ASIDs: pools of 512 numbers, each the name of a root. Caps of frames and tables remember the number
- * only, so after the root is gone they still say "mapped", and lead nowhere, until the number is
- * given again.
+ * ASIDs: pools of 512 numbers, each the name of a root. Caps of frames and tables remember the
+ * number only, so after the root is gone they still say "mapped", and lead nowhere, until the
+ * number is given again.
  */
 #include "kernel.h"
 
@@ -60,7 +60,7 @@ void k_invalidate(struct kernel *kernel, unsigned asid, uint64_t vaddr, uint64_t
     }
 }
 
-static void end_watch(struct kernel *kernel, unsigned asid)
+void k_watch_end(struct kernel *kernel, unsigned asid)
 {
     for (struct k_watch **link = &kernel->watches; *link != NULL; link = &(*link)->next) {
         struct k_watch *watch = *link;
@@ -80,7 +80,7 @@ void k_asid_delete(struct kernel *kernel, unsigned asid, uint64_t root)
     if (entry != NULL && *entry == (root | IN_USE)) {
         *entry = 0;
         k_invalidate(kernel, asid, 0, kernel->user_top + 1);
-        end_watch(kernel, asid);
+        k_watch_end(kernel, asid);
     }
 }
 
@@ -94,7 +94,7 @@ void k_asid_delete_pool(struct kernel *kernel, const struct k_cap *pool)
     *slot = 0;
     for (unsigned k = 0; k < 1u << K_ASID_POOL_BITS; k++) {
         k_invalidate(kernel, (unsigned)pool->data + k, 0, kernel->user_top + 1);
-        end_watch(kernel, (unsigned)pool->data + k);
+        k_watch_end(kernel, (unsigned)pool->data + k);
     }
 }
 

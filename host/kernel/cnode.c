@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A CNode's memory holds the address of its slots: the model's slots are larger than the kernel's. */
+/* A CNode's memory holds the address of its slots: the model's are larger than the kernel's. */
 static struct k_slot **slots_of(const struct kernel *kernel, uint64_t base)
 {
     return k_phys(kernel, base);

@@ -215,8 +215,8 @@ seL4_Error k_frame_map_vmm(struct kernel *kernel, seL4_CPtr frame, uint64_t vadd
     return seL4_NoError;
 }
 
-/* The environment takes its mapping away itself, so the hook is not called. The slot may hold another
- * cap by now: only the one that is mapped at that address is meant. */
+/* The environment takes its mapping away itself, so the hook is not called. The slot may hold
+ * another cap by now: only the one that is mapped at that address is meant. */
 void k_frame_unmap_vmm(struct kernel *kernel, seL4_CPtr frame, uint64_t vaddr)
 {
     seL4_Error err = seL4_NoError;

@@ -8,8 +8,9 @@
  *          |      \______\____     the derivation tree, flattened: every cap in one list, a parent
  *          |                       before its children (see tree.c)
  *          v
- *   physical memory (memfd): page tables, roots and ASID pools lie in it at their objects' addresses,
- *   as in the kernel; frames are plain memory; a CNode's first 8 bytes point to its slots.
+ *   physical memory (memfd): page tables, roots and ASID pools lie in it at their objects'
+ *   addresses, as in the kernel; frames are plain memory; a CNode's first 8 bytes point to its
+ *   slots.
  *
  * The rules are those of the kernel's manual and sources (16.0.0-dev, AArch64 with hypervisor
  * support, not MCS). Where this file says "asks", an invocation's caller is meant.
@@ -235,3 +236,4 @@ void k_asid_delete_pool(struct kernel *kernel, const struct k_cap *pool);
 /* The root that a cap names for a mapping, or the answer (argument number 1). */
 seL4_Error k_space(struct kernel *kernel, const struct k_slot *slot, uint64_t *root);
 void k_invalidate(struct kernel *kernel, unsigned asid, uint64_t vaddr, uint64_t bytes);
+void k_watch_end(struct kernel *kernel, unsigned asid);

@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  *
- * Translation tables. A table's 512 entries of 8 bytes lie in the physical memory of its object; the
- * root has 1,024 where stage 2 has 40 bits. Entries are stored and read atomically: guest CPUs walk
- * them from other threads and signal handlers.
+ * Translation tables. A table's 512 entries of 8 bytes lie in the physical memory of its object;
+ * the root has 1,024 where stage 2 has 40 bits. Entries are stored and read atomically: guest CPUs
+ * walk them from other threads and signal handlers.
  *
  *   entry: address of frame or table | no-execute, cached, write, read, table, valid
  */

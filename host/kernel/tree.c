@@ -86,7 +86,7 @@ void k_insert_copy(struct k_slot *from, struct k_slot *to, struct k_cap cap)
     bool revocable = copy_is_revocable(&cap, &from->cap);
 
     if (cap.type == K_UNTYPED) {
-        from->cap.data = UINT64_C(1) << from->cap.bits; /* only the copy makes objects from now on */
+        from->cap.data = UINT64_C(1) << from->cap.bits; /* only the copy makes objects now */
     }
     to->cap = cap;
     to->cap.tree = revocable ? K_REVOCABLE | K_FIRST_BADGED : 0;
