@@ -59,16 +59,13 @@ static int reserve_above_zero(struct gm_space *space, struct gm_claim *claim, vm
     return error;
 }
 
-/* Reserve what `claim` says, back it, note it as RAM; all or nothing. */
-static int register_ram(struct gm_space *space, struct gm_claim *claim, const struct gm_source *source)
+/* Reserve what `claim` says, and back it; all or nothing. */
+static int back_ram(struct gm_space *space, struct gm_claim *claim, const struct gm_source *source)
 {
     vm_memory_reservation_t *res;
-    int error = gm_ram_make_room(space);
-
-    if (error == GUESTMEM_OK) {
-        error = claim->anonymous ? reserve_above_zero(space, claim, &res)
+    int error = claim->anonymous ? reserve_above_zero(space, claim, &res)
                                  : gm_reservation_new(space, claim, &res);
-    }
+
     if (error != GUESTMEM_OK) {
         return error;
     }
@@ -79,6 +76,21 @@ static int register_ram(struct gm_space *space, struct gm_claim *claim, const st
 
         gm_reservation_drop(space, res);
         space->failure = failure;
+    }
+    return error;
+}
+
+/* The same, and note it as RAM. */
+static int register_ram(struct gm_space *space, struct gm_claim *claim, const struct gm_source *source)
+{
+    int error = gm_ram_prepare(space);
+
+    if (error != GUESTMEM_OK) {
+        return error;
+    }
+    error = back_ram(space, claim, source);
+    if (error != GUESTMEM_OK) {
+        gm_ram_abandon(space);
         return error;
     }
     gm_ram_add(space, claim->base, claim->size);

@@ -49,10 +49,27 @@ int gm_ram_make_room(struct gm_space *space)
     }
     if (gm_room_reserve(space, &space->ram_room, &mem->ram_regions, &space->ram_count,
                         sizeof(mem->ram_regions[0]),
-                        space->ram_count + space->ram_reservations + 1 + REGIONS_A_CHANGE, FIRST_CAPACITY)) {
+                        space->ram_count + space->ram_reservations +
+                            REGIONS_A_CHANGE * (space->ram_pending + 1),
+                        FIRST_CAPACITY)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note the RAM", 0);
     }
     return GUESTMEM_OK;
+}
+
+int gm_ram_prepare(struct gm_space *space)
+{
+    int error = gm_ram_make_room(space);
+
+    if (error == GUESTMEM_OK) {
+        space->ram_pending++;
+    }
+    return error;
+}
+
+void gm_ram_abandon(struct gm_space *space)
+{
+    space->ram_pending--;
 }
 
 static void set_count(struct gm_space *space, size_t count)
@@ -122,6 +139,7 @@ void gm_ram_add(struct gm_space *space, uintptr_t base, size_t size)
 {
     insert(space, base, size, false);
     space->ram_reservations++;
+    space->ram_pending--;
 }
 
 void gm_ram_remove(struct gm_space *space, uintptr_t base, size_t size)

@@ -10,7 +10,8 @@
  *                                                                  kind merged
  *
  * Room is kept for one region more a registered reservation, so that unregistering, which can split a
- * region in two, never allocates.
+ * region in two, never allocates; and for what is being registered, since an iterator may register RAM
+ * too meanwhile.
  */
 #pragma once
 
@@ -20,10 +21,14 @@
 
 #include "space.h"
 
-/* Make room to add a region, or to mark one. GUESTMEM_ENOMEM. */
+/* Make room to mark a region. GUESTMEM_ENOMEM. */
 int gm_ram_make_room(struct gm_space *space);
 
-/* Add [base, base + size), which meets no RAM, as free. Needs the room. */
+/* Make room to add a region, and keep it until it is added or abandoned. GUESTMEM_ENOMEM. */
+int gm_ram_prepare(struct gm_space *space);
+void gm_ram_abandon(struct gm_space *space);
+
+/* Add [base, base + size), which meets no RAM, as free. Needs, and ends, a gm_ram_prepare(). */
 void gm_ram_add(struct gm_space *space, uintptr_t base, size_t size);
 
 /* Take [base, base + size), which was added, out again. */

@@ -134,6 +134,7 @@ struct gm_space {
     struct gm_room ram_room;  /* of vm->mem.ram_regions; capacity 0: the array isn't ours yet */
     size_t ram_count;         /* the same as vm->mem.num_ram_regions */
     size_t ram_reservations;  /* registered */
+    size_t ram_pending;       /* being registered */
     unsigned busy;            /* callbacks and iterators under way: it can't be destroyed */
     unsigned taking;          /* takings of frames under way: a call that ends meanwhile is an inner one */
 };
