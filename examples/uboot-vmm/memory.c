@@ -74,10 +74,28 @@ static int make_backed(struct uboot_vmm *vmm, const char *name, struct uboot_vmm
     return back(&vmm->vm, area->reservation) != 0 ? failed(vmm, name) : 0;
 }
 
+/* Memory at a given physical address is taken at once: nobody keeps it for later. */
+static int set_eager(vm_t *vm, vm_memory_reservation_t *reservation)
+{
+    struct guestmem_policy policy;
+    int err = guestmem_reservation_get_policy(vm, reservation, &policy);
+
+    policy.populate = GUESTMEM_POPULATE_EAGER;
+    return err != 0 ? err : guestmem_reservation_set_policy(vm, reservation, &policy);
+}
+
+static int back_identity(vm_t *vm, vm_memory_reservation_t *reservation)
+{
+    return set_eager(vm, reservation) != 0 ? -1 : map_ut_alloc_reservation(vm, reservation);
+}
+
 static int back_window(vm_t *vm, vm_memory_reservation_t *reservation)
 {
     uintptr_t paddr = uboot_vmm_of(vm)->config.environment.window.base;
 
+    if (set_eager(vm, reservation) != 0) {
+        return -1;
+    }
     return map_ut_alloc_reservation_with_base_paddr(vm, paddr, reservation);
 }
 
@@ -87,7 +105,7 @@ static int make_fixed(struct uboot_vmm *vmm)
     struct uboot_vmm_range window = {WINDOW_BASE, environment->window.size};
     struct uboot_vmm_area *area;
 
-    if (make_backed(vmm, "identity", environment->identity, map_ut_alloc_reservation) != 0 ||
+    if (make_backed(vmm, "identity", environment->identity, back_identity) != 0 ||
         make_backed(vmm, "window", window, back_window) != 0) {
         return -1;
     }

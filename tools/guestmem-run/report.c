@@ -67,29 +67,50 @@ static void print_result(bool passed)
     printf("  %s%-6s%s", colour, passed ? "ok" : "FAILED", plain());
 }
 
-void report_checks(const struct uboot_script *script)
+/* The wider of what a column has, and what comes into it. */
+static int wider(int width, const char *text)
 {
-    size_t count;
-    size_t titles = 0;
-    int width = 0;
-    size_t failures = uboot_script_failures(script);
-    const struct uboot_check *checks = uboot_script_checks(script, &count);
+    int length = (int)strlen(text);
+
+    return length > width ? length : width;
+}
+
+static void print_checks(const struct uboot_check *checks, size_t count)
+{
+    static const char *const headings[] = {"command", "the guest says", "the VMM sees"};
+    int command = wider(0, headings[0]);
+    int guest = wider(0, headings[1]);
 
     for (size_t i = 0; i < count; i++) {
-        int length = (int)strlen(checks[i].what);
-        width = length > width && !checks[i].is_title ? length : width;
+        if (!checks[i].is_title) {
+            command = wider(command, checks[i].what);
+            guest = wider(guest, checks[i].guest);
+        }
     }
-    heading("Checked");
-    printf("  %-6s  %-*s  %-16s  %s\n", "", width, "command", "the guest says", "the VMM sees");
+    printf("  %-6s  %-*s  %-*s  %s\n", "", command, headings[0], guest, headings[1], headings[2]);
     for (size_t i = 0; i < count; i++) {
         if (checks[i].is_title) {
-            titles++;
             printf("  %s%s%s\n", bold(), checks[i].what, plain());
             continue;
         }
         print_result(checks[i].passed);
-        printf("  %-*s  %-16s  %s\n", width, checks[i].what, checks[i].guest, checks[i].vmm);
+        printf("  %-*s  %-*s  %s\n", command, checks[i].what, guest, checks[i].guest,
+               checks[i].vmm);
     }
+}
+
+void report_checks(const struct uboot_script *script)
+{
+    size_t count;
+    size_t titles = 0;
+    size_t failures = uboot_script_failures(script);
+    const struct uboot_check *checks = uboot_script_checks(script, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        titles += checks[i].is_title ? 1 : 0;
+    }
+    heading("Checked");
+    print_checks(checks, count);
     if (failures != 0) {
         printf("  %zu of %zu checks failed\n", failures, count - titles);
     } else {
@@ -112,8 +133,23 @@ static const char *kind_name(enum guestmem_kind kind)
 
 static void print_map_heading(FILE *out)
 {
-    fprintf(out, "  %-12s  %9s  %-11s  %-8s  %-5s  %-6s  %-18s  %s\n", "address", "size", "name",
+    fprintf(out, "  %-12s  %9s  %-11s  %-8s  %-5s  %-6s  %-20s  %s\n", "address", "size", "name",
             "kind", "guest", "memory", "frames", "callback");
+}
+
+/* What a range has in it; of a lazy one perhaps not all yet. */
+static void say_backing(char *text, size_t room, const struct guestmem_map_entry *entry)
+{
+    static const unsigned bits[GUESTMEM_SIZE_COUNT] = {12, 21, 30};
+    uint64_t mapped = 0;
+
+    for (int i = 0; i < GUESTMEM_SIZE_COUNT; i++) {
+        mapped += (uint64_t)entry->frames[i] << bits[i];
+    }
+    say_frames(text, room, entry->frames);
+    if (entry->lazy && mapped < entry->size) {
+        snprintf(text + strlen(text), room - strlen(text), ", rest lazy");
+    }
 }
 
 static bool is_mapped(const struct guestmem_map_entry *entry)
@@ -130,13 +166,13 @@ static void print_entry(FILE *out, struct uboot_vmm *vmm, const struct guestmem_
     char frames[64];
 
     say_size(size, sizeof(size), entry->size);
-    say_frames(frames, sizeof(frames), entry->frames);
-    fprintf(out, "  0x%010" PRIxPTR "  %9s  %-11s  %-8s  %-5s  %-6s  %-18s  %s%s\n", entry->base,
+    say_backing(frames, sizeof(frames), entry);
+    fprintf(out, "  0x%010" PRIxPTR "  %9s  %-11s  %-8s  %-5s  %-6s  %-20s  %s\n", entry->base,
             size, area != NULL ? area->name : "-", kind_name(entry->kind), rights,
             !mapped         ? "-"
             : entry->device ? "device"
                             : "normal",
-            frames, uboot_vmm_callback_name(entry->fault_callback), entry->lazy ? ", lazy" : "");
+            frames, uboot_vmm_callback_name(entry->fault_callback));
 }
 
 static int visit_all(const struct guestmem_map_entry *entry, void *cookie)
@@ -271,6 +307,6 @@ void report_fault(struct uboot_vmm *vmm)
         guestmem_host_vm_get_exit(&vmm->vm, &end);
         guestmem_host_vm_exit_text(&end, text, sizeof(text));
         fprintf(stderr, "guestmem-run: %s\n", text);
-        report_around(vmm, end.pc);
+        report_around(vmm, end.reason == GUESTMEM_HOST_VM_ACCESS ? end.address : end.pc);
     }
 }
