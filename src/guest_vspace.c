@@ -54,14 +54,16 @@ int gm_vspace_claim(struct gm_space *space, uintptr_t base, size_t size, unsigne
 
 int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintptr_t *base)
 {
-    uintptr_t align = (uintptr_t)1 << bits;
     uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
-    uintptr_t at = align; /* never address 0, which callers take for failure */
+    uintptr_t align;
+    uintptr_t at;
 
     if (!sel4_valid_size_bits(bits) || size == 0 || size - 1 > space->last) {
         return gm_fail(space, GUESTMEM_EINVAL, "find free addresses", 0);
     }
     size = ((size - 1) | mask) + 1;
+    align = (uintptr_t)1 << bits;
+    at = align; /* never address 0, which callers take for failure */
     while (at <= space->last && size - 1 <= space->last - at) {
         const vm_memory_reservation_t *res = gm_range_index_meets(&space->index, at, at + (size - 1));
         const struct gm_pool *pool = gm_pool_meets(&space->pools, at, at + (size - 1));
