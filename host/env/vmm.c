@@ -132,16 +132,34 @@ static bool place(struct env_vmm *vmm, uint64_t vaddr, size_t count, unsigned bi
     return true;
 }
 
-/* Take `count` pages that are mapped out of the books and off the host's address space. */
+static void drop_frame(vka_t *vka, const struct env_page *page)
+{
+    cspacepath_t path;
+
+    vka_cspace_make_path(vka, page->cap, &path);
+    seL4_CNode_Delete(path.root, path.capPtr, (seL4_Uint8)path.capDepth);
+    vka_cspace_free(vka, page->cap);
+    if (page->cookie != 0) {
+        vka_utspace_free(vka, kobject_get_type(KOBJECT_FRAME, page->bits), page->bits,
+                         page->cookie);
+    }
+}
+
+/* Take `count` frames of one span that are mapped side by side out of the books and off the host's
+ * address space; with a vka, delete them too. */
 static void take_away(struct env_vmm *vmm, struct env_span *span, uint64_t vaddr, size_t count,
-                      unsigned bits)
+                      unsigned bits, vka_t *vka)
 {
     for (size_t k = 0; k < count; k++) {
         uint64_t at = vaddr + ((uint64_t)k << bits);
         struct env_page *page = env_vmm_page(vmm, at);
+        struct env_page was = *page;
 
-        k_frame_unmap_vmm(env_current->kernel, page->cap, at);
+        k_frame_unmap_vmm(env_current->kernel, was.cap, at);
         *page = (struct env_page){0};
+        if (vka != NULL) {
+            drop_frame(vka, &was);
+        }
     }
     map_nothing((void *)(uintptr_t)vaddr, (uint64_t)count << bits, MAP_FIXED);
     vmm->mappings -= count;
@@ -213,43 +231,43 @@ int env_vmm_map(struct env_vmm *vmm, struct env_span *span, uint64_t vaddr, seL4
         return 0;
     }
     if (done > 0) {
-        take_away(vmm, span, vaddr, done, bits);
+        take_away(vmm, span, vaddr, done, bits, NULL);
     }
     return -1;
 }
 
-static void drop_frame(vka_t *vka, const struct env_page *page)
+/* Does a frame of that size start here, in this span? */
+static bool is_frame_at(struct env_vmm *vmm, const struct env_span *span, uint64_t vaddr,
+                        unsigned bits)
 {
-    cspacepath_t path;
+    const struct env_page *page = env_vmm_page(vmm, vaddr);
 
-    vka_cspace_make_path(vka, page->cap, &path);
-    seL4_CNode_Delete(path.root, path.capPtr, (seL4_Uint8)path.capDepth);
-    vka_cspace_free(vka, page->cap);
-    if (page->cookie != 0) {
-        vka_utspace_free(vka, kobject_get_type(KOBJECT_FRAME, page->bits), page->bits,
-                         page->cookie);
-    }
+    return page != NULL && page->bits == bits && env_vmm_address(vmm, page) == vaddr &&
+           (uint64_t)(page - vmm->pages) - span->page < span->pages;
 }
 
 void env_vmm_unmap(struct env_vmm *vmm, uint64_t vaddr, size_t count, unsigned bits, vka_t *vka)
 {
-    for (size_t k = 0; k < count; k++) {
-        uint64_t at = vaddr + ((uint64_t)k << bits);
-        struct env_page *page = env_vmm_page(vmm, at);
-        struct env_page was;
+    size_t run;
 
+    for (size_t k = 0; k < count; k += run) {
+        uint64_t at = vaddr + ((uint64_t)k << bits);
+        const struct env_page *page = env_vmm_page(vmm, at);
+        struct env_span *span;
+
+        run = 1;
         if (page == NULL) {
             continue;
         }
-        if (env_vmm_address(vmm, page) != at || page->bits != bits) {
+        span = env_span_find(vmm, (uint64_t)(page - vmm->pages));
+        if (!is_frame_at(vmm, span, at, bits)) {
             ZF_LOGE("unmap of 2^%u bytes at %#lx: a frame of 2^%u bytes is there", bits, at,
                     page->bits);
             continue;
         }
-        was = *page;
-        take_away(vmm, env_span_find(vmm, (uint64_t)(page - vmm->pages)), at, 1, bits);
-        if (vka != NULL) {
-            drop_frame(vka, &was);
+        while (k + run < count && is_frame_at(vmm, span, at + ((uint64_t)run << bits), bits)) {
+            run++;
         }
+        take_away(vmm, span, at, run, bits, vka);
     }
 }
