@@ -45,21 +45,33 @@ static int print(const struct model_taken *taken)
     return 0;
 }
 
+static int run(const char *verb, const struct model_taken *taken, const char *argument)
+{
+    if (strcmp(verb, "check") == 0 && argument != NULL) {
+        return check(taken, argument);
+    }
+    if (strcmp(verb, "show") == 0 && argument != NULL) {
+        return show(taken, argument);
+    }
+    if (strcmp(verb, "print") == 0 && argument == NULL) {
+        return print(taken);
+    }
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
+    unsigned pa_bits = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
     struct model_taken taken;
-    int status;
+    int status = 2;
 
-    if (argc == 3 && (strcmp(argv[1], "check") == 0 || strcmp(argv[1], "show") == 0)) {
-        model_take(&taken);
-        status = strcmp(argv[1], "check") == 0 ? check(&taken, argv[2]) : show(&taken, argv[2]);
-    } else if (argc == 2 && strcmp(argv[1], "print") == 0) {
-        model_take(&taken);
-        status = print(&taken);
-    } else {
-        fprintf(stderr, "usage: guestmem-model check RECORD | show SEQUENCE | print\n");
-        return 2;
+    if ((pa_bits == 40 || pa_bits == 44) && (argc == 3 || argc == 4)) {
+        model_take(pa_bits, &taken);
+        status = run(argv[2], &taken, argv[3]);
+        model_taken_free(&taken);
     }
-    model_taken_free(&taken);
+    if (status == 2) {
+        fprintf(stderr, "usage: guestmem-model 40|44 check RECORD | show SEQUENCE | print\n");
+    }
     return status;
 }

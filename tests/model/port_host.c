@@ -68,7 +68,7 @@ static seL4_CPtr take_device(vka_t *vka)
     return path.capPtr;
 }
 
-struct guestmem_host *model_port_create(struct model_port *port)
+struct guestmem_host *model_port_create(unsigned pa_bits, struct model_port *port)
 {
     struct guestmem_host_config config = {
         .ram_bytes = (uint64_t)4 << MODEL_NORMAL_BITS,
@@ -76,6 +76,7 @@ struct guestmem_host *model_port_create(struct model_port *port)
         .region_count = 1,
         .flavour = GUESTMEM_HOST_OWNS_DEVICES,
         .cnode_bits = ROOT_CNODE_BITS,
+        .pa_bits = pa_bits,
     };
     struct guestmem_host *host = NULL;
     vka_object_t normal;

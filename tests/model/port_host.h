@@ -11,7 +11,10 @@
 
 #include "model.h"
 
-/* Ends the program with a line about what is missing if it can't be had. */
-struct guestmem_host *model_port_create(struct model_port *port);
+/*
+ * The environment stands for a kernel with stage 2 of `pa_bits`, 40 or 44. Ends the program with a
+ * line about what is missing if it can't be had.
+ */
+struct guestmem_host *model_port_create(unsigned pa_bits, struct model_port *port);
 
 #endif

@@ -40,11 +40,11 @@ static void take_answer(void *cookie, const struct model_world *world, unsigned 
     taken->count++;
 }
 
-void model_take(struct model_taken *taken)
+void model_take(unsigned pa_bits, struct model_taken *taken)
 {
     struct model_sink sink = {.answer = take_answer, .cookie = taken};
     struct model_port port;
-    struct guestmem_host *host = model_port_create(&port);
+    struct guestmem_host *host = model_port_create(pa_bits, &port);
 
     memset(taken, 0, sizeof(*taken));
     taken->totals = model_run(&port, &sink);

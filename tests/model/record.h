@@ -24,7 +24,7 @@ struct model_taken {
 };
 
 /* Brings an environment up, runs every sequence in it, and takes it down again. */
-void model_take(struct model_taken *taken);
+void model_take(unsigned pa_bits, struct model_taken *taken);
 void model_taken_free(struct model_taken *taken);
 
 /*

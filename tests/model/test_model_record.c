@@ -16,12 +16,23 @@
 
 static struct model_taken taken;
 static char *record;
+static char *serial_log;
 
-static int take_once(void **state)
+static int take_40(void **state)
 {
     (void)state;
-    record = model_read_file(MODEL_RECORD "/answers.txt");
-    model_take(&taken);
+    record = model_read_file(MODEL_RECORD "/pa40/answers.txt");
+    serial_log = model_read_file(MODEL_RECORD "/pa40/serial.log");
+    model_take(40, &taken);
+    return 0;
+}
+
+static int take_44(void **state)
+{
+    (void)state;
+    record = model_read_file(MODEL_RECORD "/pa44/answers.txt");
+    serial_log = model_read_file(MODEL_RECORD "/pa44/serial.log");
+    model_take(44, &taken);
     return 0;
 }
 
@@ -30,6 +41,7 @@ static int give_back(void **state)
     (void)state;
     model_taken_free(&taken);
     free(record);
+    free(serial_log);
     return 0;
 }
 
@@ -99,9 +111,8 @@ static void an_additional_answer_is_a_difference(void **state)
 /* The record is what the serial log has between its two marks, byte for byte. */
 static void record_is_the_serial_log(void **state)
 {
-    char *log = model_read_file(MODEL_RECORD "/serial.log");
-    const char *begin = strstr(log, "model: begin\n");
-    const char *end = strstr(log, "model: end, ");
+    const char *begin = strstr(serial_log, "model: begin\n");
+    const char *end = strstr(serial_log, "model: end, ");
     char totals[MODEL_LINE_MAX];
 
     (void)state;
@@ -113,7 +124,6 @@ static void record_is_the_serial_log(void **state)
     model_totals_format(totals, sizeof(totals), &taken.totals);
     assert_int_equal(strlen(end), strlen(totals) + 1);
     assert_memory_equal(end, totals, strlen(totals));
-    free(log);
 }
 
 int main(void)
@@ -127,5 +137,6 @@ int main(void)
         cmocka_unit_test(record_is_the_serial_log),
     };
 
-    return cmocka_run_group_tests(tests, take_once, give_back);
+    return cmocka_run_group_tests_name("three levels", tests, take_40, give_back) +
+           cmocka_run_group_tests_name("four levels", tests, take_44, give_back);
 }
