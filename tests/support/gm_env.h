@@ -154,6 +154,9 @@ enum gm_env_view {
 enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa,
                                    struct gm_env_leaf *leaf);
 
+/* The same for an address of the VMM's. */
+enum gm_env_view gm_env_vmm_view(struct gm_env *env, const void *vaddr, struct gm_env_leaf *leaf);
+
 /* Where the test can read and write physical memory; NULL if this side can't. */
 void *gm_env_physical_bytes(struct gm_env *env, uintptr_t paddr, size_t size);
 

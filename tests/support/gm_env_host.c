@@ -111,6 +111,11 @@ enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa,
     return view(env, vm->mem.vm_vspace_root.cptr, gpa, leaf);
 }
 
+enum gm_env_view gm_env_vmm_view(struct gm_env *env, const void *vaddr, struct gm_env_leaf *leaf)
+{
+    return view(env, vspace_get_root(env->vmm), (uintptr_t)vaddr, leaf);
+}
+
 void *gm_env_physical_bytes(struct gm_env *env, uintptr_t paddr, size_t size)
 {
     return guestmem_host_phys(env->port->host, paddr, size);
