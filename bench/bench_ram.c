@@ -19,7 +19,7 @@
 #include <unicorn/unicorn.h>
 #include <unistd.h>
 
-enum { PAIRS = 7, PAGE = 4096, VCPU_PRIORITY = 100, SPSR_EL1H_MASKED = 0x3c5 };
+enum { PAIRS = 9, PAGE = 4096, VCPU_PRIORITY = 100, SPSR_EL1H_MASKED = 0x3c5 };
 
 #define RAM_BASE UINT64_C(0x40000000)
 #define RAM_BYTES (UINT64_C(1) << 30)
@@ -99,10 +99,10 @@ static int read_byte(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t o
 
 static int stop_at_smc(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie)
 {
-    (void)vcpu;
     (void)hsr;
     *(bool *)cookie = true;
-    return -1;
+    guestmem_host_vm_stop(vcpu->vm);
+    return 0;
 }
 
 static vm_vcpu_t *make_vcpu(vm_t *vm, bool *stopped)
@@ -138,7 +138,7 @@ static void make_ready_guestmem(void *shared)
     bench_require(vm_ram_touch(vm, RAM_BASE, RAM_BYTES, read_byte, NULL) == 0,
                   "let the VMM read all RAM");
     bench_require(vcpu_start(vcpu) == 0, "start the vcpu");
-    vm_run(vm);
+    bench_require(vm_run(vm) == 0, "run the guest");
     *seconds = bench_seconds() - start;
     bench_require(stopped && vm_get_thread_context(vcpu, &context) == 0 && context.x0 == RAM_END,
                   "let the guest read all its RAM");

@@ -37,5 +37,8 @@ void *bench_share(size_t bytes);
 void bench_run_apart(void (*run)(void *shared), void *shared);
 
 void bench_result(const char *name, double value, const char *unit);
+
+/* Seconds of processor time that this process has used. Every run is one thread that never waits, so
+ * on an idle machine that is the time it takes; on a busy one, other programs' turns don't count. */
 double bench_seconds(void);
 double bench_median(double *values, unsigned count); /* sorts them */

@@ -6,19 +6,18 @@
 # outside host/ into a function of host/, inclusive. So the host's model, and whatever the model
 # itself calls, is left out once and wholly; model code never calls back into src/ in what is measured.
 #
-# One exception: the malloc operations are only a thin counting layer of the host's, and malloc
-# itself is the library's cost. Calls that they make into the C library are added back.
+# One exception: malloc itself is the library's cost, and the environment's malloc operations are only
+# a counting and poisoning layer around it. What that file calls of the C library's malloc, calloc
+# and free is added back.
 #
-#   awk -v host_folder=<folder of host/> -v malloc_ops=<regular expression of those functions> \
-#       -f callgrind_cost.awk FILE
+#   awk -v host_folder=<folder of host/> -f callgrind_cost.awk FILE
 
 function is_host(file) { return index(file, host_folder) == 1 }
 
 /^fl=/          { file = substr($0, 4); function_file = file; next }
 /^(fi|fe)=/     { file = substr($0, 4); next }
-/^fn=/          { fn = substr($0, 4); next }
 /^(cfi|cfl)=/   { callee_file = substr($0, 5); next }
-/^cfn=/         { next }
+/^cfn=/         { callee = substr($0, 5); next }
 /^calls=/       {
     if (callee_file == "") {
         callee_file = file
@@ -28,7 +27,8 @@ function is_host(file) { return index(file, host_folder) == 1 }
     counted = ""
     if (!from_host && to_host) {
         counted = "left out"
-    } else if (from_host && !to_host && fn ~ malloc_ops) {
+    } else if (from_host && !to_host && function_file == host_folder "env/malloc.c" &&
+               callee ~ /^(malloc|calloc|free)$/) {
         counted = "added back"
     }
     callee_file = ""

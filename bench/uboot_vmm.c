@@ -103,7 +103,7 @@ double uboot_run_vmm(const struct uboot_image *firmware, const struct uboot_imag
                   "register the handler of writes to the flash");
     bench_require(vm_set_thread_context(vcpu, context) == 0 && vcpu_start(vcpu) == 0,
                   "start the vcpu");
-    vm_run(&board.bench.vm);
+    bench_require(vm_run(&board.bench.vm) == 0, "run the guest");
     bench_vm_destroy(&board.bench);
     return board.seconds;
 }

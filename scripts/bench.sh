@@ -19,7 +19,7 @@ count_instructions() { # operation, order
     operations=$(LD_BIND_NOW=1 valgrind -q --tool=callgrind --toggle-collect=bench_region \
         --compress-strings=no --compress-pos=no --callgrind-out-file="$work/callgrind" \
         build/bench/bench-insn "$1" "$2")
-    awk -v host_folder="$PWD/host/" -v malloc_ops='@MALLOC_OPS@' -f bench/callgrind_cost.awk \
+    awk -v host_folder="$PWD/host/" -f bench/callgrind_cost.awk \
         "$work/callgrind" | awk -v n="$operations" '{ printf "%.0f\n", $1 / n }'
 }
 
