@@ -229,6 +229,16 @@ static void identity_works_in_the_middle_of_ram(struct gm_env *env, vm_t *vm)
     GM_CHECK_PADDR(env, vm, paddr + 39 * GM_PAGE, paddr + 39 * GM_PAGE);
 }
 
+static void large_ranges_come_from_boot_information_too(struct gm_env *env, vm_t *vm)
+{
+    check_again_after_free(env, vm, env->device_base, 4 * GM_MIB);
+}
+
+static void the_allocators_memory_comes_by_address_beside_boot_frames(struct gm_env *env, vm_t *vm)
+{
+    check_again_after_free(env, vm, gm_env_free_paddr(env, 21), 2 * GM_MIB);
+}
+
 static const struct gm_case cases[] = {
     GM_CASE(a_device_appears_where_it_is_wanted),
     GM_CASE_WITH(a_device_from_boot_information_appears_too, .boot_frames = true),
@@ -251,6 +261,8 @@ static const struct gm_case cases[] = {
     GM_CASE(a_small_device_takes_its_page),
     GM_CASE(identity_without_memory_there_is_refused),
     GM_CASE(identity_works_in_the_middle_of_ram),
+    GM_CASE_WITH(large_ranges_come_from_boot_information_too, .boot_frames = true),
+    GM_CASE_WITH(the_allocators_memory_comes_by_address_beside_boot_frames, .boot_frames = true),
 };
 
 const struct gm_suite by_address_suite = GM_SUITE("by_address", cases);

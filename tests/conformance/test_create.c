@@ -263,6 +263,16 @@ static void a_created_page_at_a_ram_address_is_cacheable(struct gm_env *env, vm_
     GM_CHECK_PADDR(env, vm, paddr, paddr);
 }
 
+static void a_created_page_is_normal_memory(struct gm_env *env, vm_t *vm)
+{
+    void *page = create(vm, BASE, seL4_AllRights);
+    uintptr_t paddr;
+
+    GM_CHECK_NOT_NULL(page);
+    paddr = gm_env_frame_paddr(vspace_get_cap(env->vmm, page));
+    GM_CHECK(paddr - env->device_ram_base >= env->device_ram_bytes);
+}
+
 static const struct gm_case cases[] = {
     GM_CASE(a_created_page_is_seen_by_guest_and_vmm),
     GM_CASE(a_created_page_is_cleared),
@@ -283,6 +293,7 @@ static const struct gm_case cases[] = {
     GM_CASE(a_device_page_that_does_not_exist_is_refused),
     GM_CASE(a_device_page_that_another_vm_has_is_refused),
     GM_CASE(a_created_page_at_a_ram_address_is_cacheable),
+    GM_CASE_WITH(a_created_page_is_normal_memory, .device_ram = true),
 };
 
 const struct gm_suite create_suite = GM_SUITE("create", cases);

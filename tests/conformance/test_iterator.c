@@ -343,6 +343,68 @@ static void a_callers_frame_keeps_its_contents(struct gm_env *env, vm_t *vm)
     GM_CHECK_GUEST_FILLED(env, vm, BASE, 0, 0x123);
 }
 
+/* An iterator that reserves, backs and frees other ranges on its way, and tries its own. */
+struct busy_iterator {
+    struct gm_giver giver;
+    vm_t *vm;
+    vm_memory_reservation_t *own;
+    int own_result; /* 0: a call on its own reservation was not refused */
+};
+
+static vm_frame_t busy_next(uintptr_t addr, void *cookie)
+{
+    struct busy_iterator *busy = cookie;
+    vm_memory_reservation_t *other = reserve(busy->vm, addr + GM_GIB, GM_PAGE);
+
+    GM_CHECK_EQ(map_frame_alloc_reservation(busy->vm, other), 0);
+    if (busy->giver.calls % 2 == 1) {
+        GM_CHECK_EQ(vm_free_reserved_memory(busy->vm, other), 0);
+    }
+    if (vm_free_reserved_memory(busy->vm, busy->own) == 0 ||
+        map_frame_alloc_reservation(busy->vm, busy->own) == 0) {
+        busy->own_result = 0;
+    }
+    return gm_giver_next(addr, &busy->giver);
+}
+
+static void an_iterator_may_change_all_but_its_own_reservation(struct gm_env *env, vm_t *vm)
+{
+    struct busy_iterator busy = {.giver = giver_of(env, GM_BITS_4K), .vm = vm, .own_result = -1};
+
+    busy.own = reserve(vm, BASE, 20 * GM_PAGE);
+    GM_CHECK_EQ(vm_map_reservation(vm, busy.own, busy_next, &busy), 0);
+    GM_CHECK_EQ(busy.own_result, -1);
+    GM_CHECK_EQ(busy.giver.calls, 20);
+    GM_CHECK_PADDR(env, vm, BASE + 19 * GM_PAGE, gm_env_frame_paddr(busy.giver.caps[19]));
+    GM_CHECK_LEAF(env, vm, BASE + GM_GIB, GM_BITS_4K, "rw", false);
+    GM_CHECK_NO_LEAF(env, vm, BASE + GM_GIB + GM_PAGE);
+}
+
+static void an_iterator_that_fails_keeps_what_it_did_elsewhere(struct gm_env *env, vm_t *vm)
+{
+    struct busy_iterator busy = {.giver = giver_of(env, GM_BITS_4K), .vm = vm, .own_result = -1};
+
+    busy.giver.fail_at = 6;
+    busy.own = reserve(vm, BASE, 20 * GM_PAGE);
+    GM_CHECK_EQ(vm_map_reservation(vm, busy.own, busy_next, &busy), -1);
+    GM_CHECK_NO_LEAF(env, vm, BASE);
+    GM_CHECK_LEAF(env, vm, BASE + GM_GIB, GM_BITS_4K, "rw", false);
+    GM_CHECK(refused(vm, BASE + GM_GIB, 1));
+}
+
+static void an_iterator_may_give_huge_frames(struct gm_env *env, vm_t *vm)
+{
+    struct gm_giver giver = giver_of(env, GM_BITS_1G);
+    vm_memory_reservation_t *res = reserve(vm, BASE, GM_GIB);
+
+    GM_CHECK_EQ(vm_map_reservation(vm, res, gm_giver_next, &giver), 0);
+    GM_CHECK_EQ(giver.calls, 1);
+    GM_CHECK_LEAF(env, vm, BASE + GM_GIB - 1, GM_BITS_1G, "rw", false);
+    GM_CHECK_EQ(vspace_get_cookie(&vm->mem.vm_vspace, (void *)(BASE + 5)), GM_BITS_1G);
+    GM_CHECK_EQ(vm_arm_ipa_to_pa(vm, BASE, GM_GIB), gm_env_frame_paddr(giver.caps[0]));
+    GM_CHECK_EQ(vm_free_reserved_memory(vm, res), 0);
+}
+
 static const struct gm_case cases[] = {
     GM_CASE(an_iterator_is_asked_for_each_page_in_order),
     GM_CASE(an_unaligned_reservation_is_asked_for_by_its_own_start),
@@ -365,6 +427,9 @@ static const struct gm_case cases[] = {
     GM_CASE(null_arguments_are_refused),
     GM_CASE(freed_frames_of_the_caller_can_be_mapped_again),
     GM_CASE(a_callers_frame_keeps_its_contents),
+    GM_CASE(an_iterator_may_change_all_but_its_own_reservation),
+    GM_CASE(an_iterator_that_fails_keeps_what_it_did_elsewhere),
+    GM_CASE_WITH(an_iterator_may_give_huge_frames, .ram_bytes = 3 * GM_GIB),
 };
 
 const struct gm_suite iterator_suite = GM_SUITE("iterator", cases);

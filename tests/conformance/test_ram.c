@@ -299,6 +299,18 @@ static void a_guest_access_to_ram_that_is_mapped_is_an_error(struct gm_env *env,
     GM_CHECK_EQ(gm_env_fault(vm, BASE, 4), FAULT_ERROR);
 }
 
+static void anonymous_ram_out_of_device_ram_is_cleared(struct gm_env *env, vm_t *vm)
+{
+    uintptr_t addr;
+
+    dirty(env);
+    GM_CHECK_EQ(vm_memory_make_anon(vm, BASE, 32 * GM_MIB), 0);
+    addr = vm_ram_register(vm, 20 * GM_MIB);
+    GM_CHECK_NE(addr, 0);
+    GM_CHECK_GUEST_FILLED(env, vm, addr, 0, 20 * GM_MIB);
+    GM_CHECK_LEAF(env, vm, addr, GM_BITS_2M, "rw", false);
+}
+
 static const struct gm_case cases[] = {
     GM_CASE(a_new_vm_has_no_ram),
     GM_CASE(registered_ram_is_free_mapped_and_cleared),
@@ -326,6 +338,7 @@ static const struct gm_case cases[] = {
     GM_CASE(more_ram_than_there_is_memory_registers_nothing),
     GM_CASE_WITH(two_gib_of_ram_fit_where_there_is_as_much, .ram_bytes = 3 * GM_GIB),
     GM_CASE(a_guest_access_to_ram_that_is_mapped_is_an_error),
+    GM_CASE_WITH(anonymous_ram_out_of_device_ram_is_cleared, .device_ram = true),
 };
 
 const struct gm_suite ram_suite = GM_SUITE("ram", cases);

@@ -318,6 +318,32 @@ static void a_touch_may_touch(struct gm_env *env, vm_t *vm)
     GM_CHECK_EQ(pieces.piece[2].addr, BASE + GM_MIB + 2 * GM_PAGE);
 }
 
+static int register_more(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset,
+                         void *cookie)
+{
+    (void)cookie;
+    memset(vaddr, 0x42, size);
+    return vm_ram_register_at(vm, addr + GM_GIB + offset, GM_PAGE, false);
+}
+
+static void a_touch_may_register_more_ram(struct gm_env *env, vm_t *vm)
+{
+    make_ram(vm, BASE, 40 * GM_PAGE);
+    GM_CHECK_EQ(vm_ram_touch(vm, BASE, 40 * GM_PAGE, register_more, NULL), 0);
+    GM_CHECK_EQ(vm->mem.num_ram_regions, 41);
+    GM_CHECK_GUEST_FILLED(env, vm, BASE, 0x42, 40 * GM_PAGE);
+}
+
+static void huge_frames_can_be_touched(struct gm_env *env, vm_t *vm)
+{
+    struct gm_giver giver = {.env = env, .size_bits = GM_BITS_1G, .rights = seL4_AllRights};
+
+    GM_CHECK_EQ(vm_ram_register_at_custom_iterator(vm, BASE, GM_GIB, gm_giver_next, &giver), 0);
+    GM_CHECK_LEAF(env, vm, BASE, GM_BITS_1G, "rw", false);
+    check_write_and_read(env, vm, BASE + 512 * GM_MIB - 5, 2 * GM_MIB + 10);
+    check_write_and_read(env, vm, BASE + GM_GIB - 1, 1);
+}
+
 static const struct gm_case cases[] = {
     GM_CASE(pieces_ascend_and_never_cross_a_page),
     GM_CASE(one_byte_is_one_piece),
@@ -339,6 +365,8 @@ static const struct gm_case cases[] = {
     GM_CASE(identity_ram_can_be_touched),
     GM_CASE(the_read_and_write_callbacks_honour_the_offset),
     GM_CASE(a_touch_may_touch),
+    GM_CASE(a_touch_may_register_more_ram),
+    GM_CASE_WITH(huge_frames_can_be_touched, .ram_bytes = 3 * GM_GIB),
 };
 
 const struct gm_suite touch_suite = GM_SUITE("touch", cases);
