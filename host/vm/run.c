@@ -156,14 +156,14 @@ static enum turn take_turn(struct runtime *runtime, bool *woken)
     struct fault *fault;
     unsigned on;
 
-    if (atomic_exchange(&runtime->stop, false)) {
-        return TURN_STOP;
-    }
     if (notifications(runtime) != TURN_ON) {
         return TURN_FAIL;
     }
     on = refresh(runtime, *woken);
     *woken = false;
+    if (atomic_exchange(&runtime->stop, false)) {
+        return TURN_STOP;
+    }
     fault = on > 0 ? choose(runtime) : NULL;
     if (fault != NULL) {
         return run_one(fault);
