@@ -368,52 +368,98 @@ void gm_vspace_free_given(struct gm_space *space, vm_memory_reservation_t *res, 
     gm_backing_forget_given(space, res);
 }
 
-/* Map a copy that is the library's own in another guest's space, which owns it from then on. */
-static int map_copy(struct gm_space *space, seL4_CPtr *copy, unsigned size, vspace_t *to, void *vaddr,
-                    reservation_t reservation)
+/* Map copies that are the library's own in another guest's space, which owns them from then on. */
+static int map_in_guest(struct gm_space *space, seL4_CPtr *copies, size_t count, unsigned size, vspace_t *to,
+                        void *vaddr, reservation_t reservation)
 {
-    struct request request = {.base = (uintptr_t)vaddr, .count = 1, .caps = copy, .are_copies = true};
+    struct request request = {.base = (uintptr_t)vaddr, .count = count, .caps = copies, .are_copies = true};
     struct gm_space *other = gm_vspace_space(to);
     int error;
 
     if (other->vka != space->vka) {
         return gm_fail(space, GUESTMEM_ENOSUP, "share with a guest that has another allocator", 0);
     }
-    other->stats.slots++;
+    other->stats.slots += count;
     error = map_at(to, &request, gm_arch_frame_bits[size], reservation, NULL, "vspace_share_mem_at_vaddr");
     if (error != 0) {
-        other->stats.slots--;
+        other->stats.slots -= count;
+        return gm_fail(space, GUESTMEM_EVMM, "map the shared frames in the other guest", 0);
     }
-    return error;
+    return GUESTMEM_OK;
 }
 
-/* A copy of the frame at `from_base`, mapped in another vspace, which owns it from then on. */
-static int share_one(struct gm_space *space, uintptr_t from_base, unsigned size, vspace_t *to, void *vaddr,
-                     reservation_t reservation)
+/* The same in a space that isn't a guest's: page by page, since others leave half a request mapped. */
+static int map_elsewhere(struct gm_space *space, seL4_CPtr *copies, size_t count, unsigned size, vspace_t *to,
+                         void *vaddr, reservation_t reservation)
 {
-    vm_memory_reservation_t *res;
-    uint64_t page;
-    const struct gm_extent *extent = gm_vspace_frame_at(space, from_base, &res, &page);
-    seL4_CPtr copy;
+    unsigned bits = gm_arch_frame_bits[size];
+
+    for (size_t i = 0; i < count; i++) {
+        int error = vspace_map_pages_at_vaddr(to, &copies[i], NULL, (char *)vaddr + (i << bits), 1, bits,
+                                              reservation);
+
+        if (error != 0) {
+            vspace_unmap_pages(to, vaddr, i, bits, VSPACE_PRESERVE);
+            return gm_fail(space, GUESTMEM_EVMM, "map the shared frames", error);
+        }
+    }
+    return GUESTMEM_OK;
+}
+
+static void drop_copies(struct gm_space *space, const seL4_CPtr *copies, size_t count)
+{
+    while (count-- > 0) {
+        gm_slot_clear(space, copies[count]);
+    }
+}
+
+/* Copies of the caps of `count` frames from `base` on; all or nothing. */
+static int copy_frames(struct gm_space *space, uintptr_t base, size_t count, unsigned size, seL4_CPtr *copies)
+{
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t gpa = base + (i << gm_arch_frame_bits[size]);
+        vm_memory_reservation_t *res;
+        uint64_t page;
+        const struct gm_extent *extent = gm_vspace_frame_at(space, gpa, &res, &page);
+        int error;
+
+        if (extent == NULL || extent->size != size ||
+            gm_page_base(res) + (page << gm_arch_frame_bits[0]) != gpa) {
+            error = gm_fail(space, GUESTMEM_EUNMAPPED, "find frames of that size to share", 0);
+        } else {
+            error = gm_slot_copy(space, extent->cptr + (page - extent->page) / gm_size_pages(size), &copies[i]);
+        }
+        if (error != GUESTMEM_OK) {
+            drop_copies(space, copies, i);
+            return error;
+        }
+    }
+    return GUESTMEM_OK;
+}
+
+static int share(struct gm_space *space, uintptr_t base, size_t count, unsigned size, vspace_t *to, void *vaddr,
+                 reservation_t reservation)
+{
+    seL4_CPtr *copies = gm_alloc(space, count * sizeof(*copies));
     int error;
 
-    if (extent == NULL || extent->size != size ||
-        gm_page_base(res) + (page << gm_arch_frame_bits[0]) != from_base) {
-        return gm_fail(space, GUESTMEM_EUNMAPPED, "find a frame of that size to share", 0);
+    if (copies == NULL) {
+        return gm_fail(space, GUESTMEM_ENOMEM, "note the shared frames", 0);
     }
-    error = gm_slot_copy(space, extent->cptr + (page - extent->page) / gm_size_pages(size), &copy);
+    error = copy_frames(space, base, count, size, copies);
     if (error != GUESTMEM_OK) {
-        return error;
+        goto free_copies;
     }
-    error = gm_vspace_is_ours(to)
-                ? map_copy(space, &copy, size, to, vaddr, reservation)
-                : vspace_map_pages_at_vaddr(to, &copy, NULL, vaddr, 1, gm_arch_frame_bits[size], reservation);
-    if (error != 0) {
-        gm_slot_clear(space, copy);
-        return gm_fail(space, GUESTMEM_EVMM, "map the shared frame", 0);
+    error = gm_vspace_is_ours(to) ? map_in_guest(space, copies, count, size, to, vaddr, reservation)
+                                  : map_elsewhere(space, copies, count, size, to, vaddr, reservation);
+    if (error != GUESTMEM_OK) {
+        drop_copies(space, copies, count);
+    } else {
+        space->stats.slots -= count;
     }
-    space->stats.slots--;
-    return GUESTMEM_OK;
+free_copies:
+    gm_free(space, copies, count * sizeof(*copies));
+    return error;
 }
 
 int gm_vspace_share(vspace_t *from, vspace_t *to, void *start, int num_pages, size_t size_bits, void *vaddr,

@@ -214,7 +214,7 @@ static void build(struct gm_env *env, vm_t *vm)
     GM_CHECK_EQ(vm_memory_make_anon(vm, BASE + GM_GIB, 16 * GM_MIB), 0);
     GM_CHECK_NOT_NULL(reserve_anon(vm, 0x123, 1, &addr));
     GM_CHECK_NE(vm_ram_register(vm, 3 * GM_MIB), 0);
-    GM_CHECK_EQ(vm_ram_register_at(vm, 0x500, 2 * GM_MIB, false), 0);
+    GM_CHECK_EQ(vm_ram_register_at(vm, 0x500, GM_MIB, false), 0);
     GM_CHECK_EQ(vm_ram_touch(vm, 0x1000, 0x5000, vm_guest_ram_write_callback, (char[0x5000]){0}), 0);
     GM_CHECK_EQ(guestmem_ram_discard(vm, 0x3000, 0x2000), GUESTMEM_OK);
     GM_CHECK_NOT_NULL(create_allocated_reservation_frame(vm, BASE, seL4_CanRead, default_error_fault_callback, NULL));
@@ -288,7 +288,7 @@ static void D19_every_page_of_the_guests_space_can_be_claimed_and_backed(struct 
         GM_CHECK_EQ(map_frame_alloc_reservation(vm, reserve(vm, gpa, GM_PAGE)), 0);
         GM_CHECK_LEAF(env, vm, gpa, GM_BITS_4K, "rw", false);
     }
-    for (uintptr_t gib = 3 * GM_GIB; gib < env->guest_end; gib += 61 * GM_GIB) {
+    for (uintptr_t gib = 3 * GM_GIB; gib < env->guest_end; gib += 60 * GM_GIB) {
         GM_CHECK_EQ(map_frame_alloc_reservation(vm, reserve(vm, gib, GM_PAGE)), 0);
         GM_CHECK_LEAF(env, vm, gib, GM_BITS_4K, "rw", false);
     }
