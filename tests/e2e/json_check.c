@@ -150,6 +150,10 @@ int main(int argc, char **argv)
         return 2;
     }
     size = fread(text, 1, room - 1, file);
+    if (size == room - 1) {
+        fprintf(stderr, "json_check: longer than %zu bytes\n", size);
+        return 2;
+    }
     text[size] = '\0';
     fclose(file);
     at = text;

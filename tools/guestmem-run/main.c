@@ -110,12 +110,12 @@ static int open_trace(struct run *run)
 static int script_get(void *cookie)
 {
     struct run *run = cookie;
+    int byte = uboot_script_get(run->script);
 
     if (uboot_script_done(run->script)) {
         stop_ask(STOP_DONE);
-        return -1;
     }
-    return uboot_script_get(run->script);
+    return byte >= 0 ? byte : terminal_get_nothing(NULL);
 }
 
 static void script_put(char byte, void *cookie)
