@@ -42,17 +42,27 @@ static void release(struct gm_space *space, const struct gm_source *source, cons
     }
 }
 
+/* Delete all that was made from a cap: an untyped's frames, or the copies of a frame that others hold,
+ * since the memory goes back and may be another guest's next. */
+static void revoke(struct gm_space *space, seL4_CPtr cap)
+{
+    cspacepath_t path;
+
+    vka_cspace_make_path(space->vka, cap, &path);
+    vka_cnode_revoke(&path);
+}
+
 /* All children of each untyped go in one call, the single frames one by one. */
 static void delete_frames(struct gm_space *space, struct gm_memory *memory)
 {
     cspacepath_t path;
 
     for (size_t i = 0; i < memory->untypeds.count; i++) {
-        vka_cspace_make_path(space->vka, memory->untypeds.at[i].cptr, &path);
-        vka_cnode_revoke(&path);
+        revoke(space, memory->untypeds.at[i].cptr);
     }
     for (size_t i = 0; i < memory->singles.count; i++) {
         if (memory->singles.at[i].kind != GM_HOLDING_COOKIE) {
+            revoke(space, memory->singles.at[i].cptr);
             vka_cspace_make_path(space->vka, memory->singles.at[i].cptr, &path);
             vka_cnode_delete(&path);
         }
@@ -97,6 +107,7 @@ static void give_frame(struct gm_space *space, struct gm_memory *memory, seL4_CP
         list = &memory->untypeds;
         holding = gm_holdings_below(list, page);
     }
+    revoke(space, frame);
     gm_slot_clear(space, frame);
     holding->live--;
     if (holding->live == 0) {

@@ -33,6 +33,7 @@ struct taking {
     struct gm_memory *load;
     uintptr_t base;     /* address of page 0 */
     unsigned bits_max;  /* larger untypeds than this weren't to be had */
+    enum { CLEAR_UNKNOWN, CLEAR_NOT, CLEAR } clear; /* frames of the object at hand */
 };
 
 static bool by_address(const struct taking *taking)
@@ -81,7 +82,7 @@ static int take_boot_frame(struct taking *taking, unsigned size, uintptr_t paddr
     int error;
 
     if (!by_address(taking) || simple == NULL || simple->frame_cap == NULL) {
-        return gm_fail(taking->space, GUESTMEM_ENOFRAME, "take memory from the allocator", 0);
+        return GUESTMEM_ENOFRAME; /* as the allocator's answer was noted */
     }
     error = gm_slot_take(taking->space, path);
     if (error != GUESTMEM_OK) {
@@ -126,29 +127,36 @@ static int clear_frame(struct gm_space *space, seL4_CPtr frame, unsigned size)
     return error == 0 ? GUESTMEM_OK : gm_fail(space, GUESTMEM_EKERNEL, "clean a frame's cache lines", error);
 }
 
-/* The kernel clears normal memory; device RAM may hold another guest's bytes. */
-static int clear_device_ram(struct taking *taking, const struct gm_extent *extent)
+/* The kernel clears normal memory; device RAM may hold another guest's bytes. Asks for the address of
+ * one frame an object: what the kernel calls cost counts. */
+static int find_clear(struct taking *taking, seL4_CPtr frame)
 {
+    bool may_be_device = taking->source->kind == GM_SOURCE_ANY || (by_address(taking) && taking->source->is_ram);
     uintptr_t paddr;
     int error;
 
-    if (taking->source->kind != GM_SOURCE_ANY && !(by_address(taking) && taking->source->is_ram)) {
+    taking->clear = CLEAR_NOT;
+    if (!may_be_device) {
         return GUESTMEM_OK;
     }
-    error = gm_arch_frame_paddr(extent->cptr, &paddr);
+    error = gm_arch_frame_paddr(frame, &paddr);
     if (error != 0) {
         return gm_fail(taking->space, GUESTMEM_EKERNEL, "get a frame's physical address", error);
     }
-    if (!gm_memory_kind_at(taking->space, paddr)->device) {
-        return GUESTMEM_OK;
-    }
-    for (uint32_t i = 0; i < extent->count; i++) {
-        error = clear_frame(taking->space, extent->cptr + i, extent->size);
-        if (error != GUESTMEM_OK) {
-            return error;
-        }
+    if (gm_memory_kind_at(taking->space, paddr)->device) {
+        taking->clear = CLEAR;
     }
     return GUESTMEM_OK;
+}
+
+static int clear_device_ram(struct taking *taking, const struct gm_extent *extent)
+{
+    int error = taking->clear == CLEAR_UNKNOWN ? find_clear(taking, extent->cptr) : GUESTMEM_OK;
+
+    for (uint32_t i = 0; error == GUESTMEM_OK && taking->clear == CLEAR && i < extent->count; i++) {
+        error = clear_frame(taking->space, extent->cptr + i, extent->size);
+    }
+    return error;
 }
 
 /* Note frames that exist now. There is room. */
@@ -236,6 +244,7 @@ static int take_untyped(struct taking *taking, const struct gm_piece *piece, uns
     if (error != GUESTMEM_OK) {
         return error;
     }
+    taking->clear = CLEAR_UNKNOWN;
     holding.cptr = path.capPtr;
     gm_holdings_insert(&taking->load->untypeds, holding);
     return cut_untyped(taking, taking->load->untypeds.count - 1, is_device(taking, paddr, false));
@@ -263,6 +272,7 @@ static int take_single(struct taking *taking, const struct gm_piece *piece)
     if (error != GUESTMEM_OK) {
         return error;
     }
+    taking->clear = CLEAR_UNKNOWN;
     holding.cptr = path.capPtr;
     gm_holdings_insert(&taking->load->singles, holding);
     noted = gm_holdings_at(&taking->load->singles, holding.page);
@@ -338,7 +348,8 @@ static int take_range(struct taking *taking, uintptr_t base, uintptr_t last, uns
 static struct taking start(struct gm_space *space, struct vm_memory_reservation *res,
                            const struct gm_source *source, struct gm_memory *load)
 {
-    return (struct taking){space, source, &res->policy, load, gm_page_base(res), sizeof(uintptr_t) * 8};
+    return (struct taking){space, source, &res->policy, load, gm_page_base(res), sizeof(uintptr_t) * 8,
+                           CLEAR_UNKNOWN};
 }
 
 int gm_memory_take(struct gm_space *space, struct vm_memory_reservation *res, const struct gm_source *source,

@@ -138,6 +138,9 @@ static int free_claim(struct gm_space *space, vm_memory_reservation_t *res)
     if (error == GUESTMEM_OK && res->kind != GM_RESERVATION_VSPACE) {
         error = gm_fail(space, GUESTMEM_ESTALE, "free a range that was not reserved through the vspace", 0);
     }
+    if (error == GUESTMEM_OK) {
+        error = gm_reservation_may_drop(space, res);
+    }
     if (error != GUESTMEM_OK) {
         return error;
     }

@@ -41,13 +41,12 @@ bool gm_span_next(struct gm_span *span)
     return true;
 }
 
+/* An iterator that runs meanwhile may not free the reservation: finish() must find it again. */
 static int populate_part(const struct gm_span *span, bool views)
 {
     int error;
 
-    if (span->res == NULL) {
-        return gm_fail(span->space, GUESTMEM_EUNMAPPED, "find a reservation at every address", 0);
-    }
+    span->res->busy++;
     error = gm_backing_populate(span->space, span->res, span->from, span->to, true);
     if (error == GUESTMEM_OK && views) {
         error = gm_alias_make(span->space, span->res, span->from, span->to);
@@ -55,13 +54,14 @@ static int populate_part(const struct gm_span *span, bool views)
     return error;
 }
 
-/* Keep, or undo, what is fresh in [base, last]. */
-static void finish(struct gm_space *space, uintptr_t base, uintptr_t last, bool keep)
+/* Keep, or undo, what is fresh in the first `parts` reservations of [base, last]. */
+static void finish(struct gm_space *space, uintptr_t base, uintptr_t last, size_t parts, bool keep)
 {
     struct gm_span span = gm_span_start(space, base, last);
 
-    while (gm_span_next(&span)) {
-        if (span.res == NULL || span.res->backing == NULL) {
+    for (; parts > 0 && gm_span_next(&span); parts--) {
+        span.res->busy--;
+        if (span.res->backing == NULL) {
             continue;
         }
         if (keep) {
@@ -75,18 +75,20 @@ static void finish(struct gm_space *space, uintptr_t base, uintptr_t last, bool 
 int gm_span_populate(struct gm_space *space, uintptr_t base, uintptr_t last, bool views)
 {
     struct gm_span span = gm_span_start(space, base, last);
+    struct guestmem_failure failure;
+    size_t parts = 0;
     int error = GUESTMEM_OK;
 
     while (error == GUESTMEM_OK && gm_span_next(&span)) {
-        error = populate_part(&span, views);
+        if (span.res == NULL) {
+            error = gm_fail(space, GUESTMEM_EUNMAPPED, "find a reservation at every address", 0);
+        } else {
+            error = populate_part(&span, views);
+            parts++;
+        }
     }
-    if (error == GUESTMEM_OK) {
-        finish(space, base, last, true);
-    } else {
-        struct guestmem_failure failure = space->failure;
-
-        finish(space, base, last, false);
-        space->failure = failure;
-    }
+    failure = space->failure;
+    finish(space, base, last, parts, error == GUESTMEM_OK);
+    space->failure = failure;
     return error;
 }

@@ -197,25 +197,26 @@ void unit_check_failure(struct unit *u, int error)
     assert_int_equal(failure->error, error);
 }
 
-size_t unit_fail_each(struct unit *u, int (*call)(struct unit *u, void *cookie), void *cookie)
+size_t unit_fail_each(struct unit *u, int (*call)(struct unit *u), void (*undo)(struct unit *u))
 {
     for (uint64_t k = 1;; k++) {
         struct guestmem_host_snapshot *before = unit_snapshot(u);
+        bool struck;
         int result;
 
         guestmem_host_fail(u->host, GUESTMEM_HOST_FAIL_ANY, k, false);
-        result = call(u, cookie);
-        if (!guestmem_host_failed(u->host, NULL)) {
-            guestmem_host_fail(u->host, 0, 0, false);
-            guestmem_host_snapshot_free(before);
-            assert_int_equal(result, 0);
+        result = call(u);
+        struck = guestmem_host_failed(u->host, NULL);
+        guestmem_host_fail(u->host, 0, 0, false);
+        if (result != 0) {
+            assert_true(struck);
+            unit_check_same(u, before);
+            continue;
+        }
+        guestmem_host_snapshot_free(before);
+        if (!struck) {
             return (size_t)(k - 1);
         }
-        guestmem_host_fail(u->host, 0, 0, false);
-        if (result == 0) {
-            guestmem_host_snapshot_free(before); /* it found another way: that is no failure */
-            return (size_t)k;
-        }
-        unit_check_same(u, before);
+        undo(u);
     }
 }

@@ -106,7 +106,8 @@ void unit_check_same(struct unit *u, struct guestmem_host_snapshot *before); /* 
 void unit_check_failure(struct unit *u, int error);
 
 /*
- * Call `call` with the 1st, 2nd, 3rd ... request failing, until it succeeds (answers 0); after each
- * failure everything is as before. Returns how many requests failed.
+ * Call `call` with the 1st, 2nd, 3rd ... request failing, until none is left to fail and it succeeds
+ * (answers 0). After each failure everything is as before; where it found another way, `undo` takes back
+ * what it did. Returns how many requests failed.
  */
-size_t unit_fail_each(struct unit *u, int (*call)(struct unit *u, void *cookie), void *cookie);
+size_t unit_fail_each(struct unit *u, int (*call)(struct unit *u), void (*undo)(struct unit *u));
