@@ -105,7 +105,7 @@ struct env_vmm {
     vspace_t vspace;
 };
 
-#define ENV_AREA_BYTES (UINT64_C(64) << 30)
+#define ENV_AREA_BYTES (UINT64_C(24) << 30) /* valgrind has no room for much more */
 #define ENV_AREA_PAGES (ENV_AREA_BYTES >> 12)
 
 struct env_span *env_span_reserve(struct env_vmm *vmm, uint64_t pages, unsigned align_bits);

@@ -26,14 +26,14 @@ struct env_malloc_counts env_malloc_counts(void)
     return counts;
 }
 
-static int allocate(const char *step, size_t size, void **ptr)
+static int allocate(const char *step, void *(*get)(size_t), size_t size, void **ptr)
 {
     struct header *header;
 
     if (env_refuse(GUESTMEM_HOST_FAIL_MALLOC, step) || size > SIZE_MAX - sizeof(*header)) {
         return ENOMEM;
     }
-    header = calloc(1, sizeof(*header) + size);
+    header = get(sizeof(*header) + size);
     if (header == NULL) {
         return ENOMEM;
     }
@@ -46,10 +46,15 @@ static int allocate(const char *step, size_t size, void **ptr)
     return 0;
 }
 
+static void *get_zeroed(size_t size)
+{
+    return calloc(1, size);
+}
+
 /* Not zero, so that nobody comes to rely on zeroes that a target's allocator doesn't give. */
 static int take(void *cookie, size_t size, void **ptr)
 {
-    int err = allocate("malloc", size, ptr);
+    int err = allocate("malloc", malloc, size, ptr);
 
     (void)cookie;
     if (err == 0) {
@@ -64,7 +69,7 @@ static int take_zeroed(void *cookie, size_t nmemb, size_t size, void **ptr)
     if (nmemb > SIZE_MAX / size) {
         return ENOMEM;
     }
-    return allocate("calloc", nmemb * size, ptr);
+    return allocate("calloc", get_zeroed, nmemb * size, ptr);
 }
 
 static int give(void *cookie, size_t size, void *ptr)
