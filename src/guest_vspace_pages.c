@@ -312,7 +312,9 @@ static int check_mapped(struct gm_space *space, uintptr_t base, size_t count, un
             gm_page_base(res) + (page << gm_arch_frame_bits[0]) != base + i * step) {
             return gm_fail(space, GUESTMEM_EUNMAPPED, "find pages of that size mapped by vspace calls", 0);
         }
-        if (gm_extents_reserve(space, &res->backing->memory.frames, 1)) {
+        /* only the first can leave frames on both sides: those behind it have none in front by then */
+        if (i == 0 && extent->page < page && page + gm_size_pages(size) < gm_extent_end(extent) &&
+            gm_extents_reserve(space, &res->backing->memory.frames, 1)) {
             return gm_fail(space, GUESTMEM_ENOMEM, "note what is left", 0);
         }
     }
@@ -339,7 +341,7 @@ void gm_vspace_unmap_pages(vspace_t *vspace, void *vaddr, size_t num_pages, size
 
         gm_vspace_frame_at(space, base + (i << size_bits), &res, &page);
         unmap_frame(space, res, page, vka);
-        if (res->vspace_automatic && res->backing->memory.frames.count == 0) {
+        if (res->vspace_automatic && res->busy == 0 && res->backing->memory.frames.count == 0) {
             gm_reservation_drop(space, res);
         }
     }
@@ -468,25 +470,13 @@ int gm_vspace_share(vspace_t *from, vspace_t *to, void *start, int num_pages, si
     struct gm_space *space = gm_vspace_space(from);
     uintptr_t base = (uintptr_t)start;
     unsigned size = 0;
-    int done = 0;
     int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &size);
 
     if (error == GUESTMEM_OK && num_pages <= 0) {
         error = gm_fail(space, GUESTMEM_EINVAL, "there are no pages to share", 0);
     }
-    for (; error == GUESTMEM_OK && done < num_pages; done++) {
-        uintptr_t offset = (uintptr_t)done << size_bits;
-
-        error = share_one(space, base + offset, size, to, (char *)vaddr + offset, reservation);
-        if (error != GUESTMEM_OK) {
-            break;
-        }
-    }
-    if (error != GUESTMEM_OK && done > 0) {
-        struct guestmem_failure failure = space->failure;
-
-        vspace_unmap_pages(to, vaddr, (size_t)done, size_bits, space->vka);
-        space->failure = failure;
+    if (error == GUESTMEM_OK) {
+        error = share(space, base, (size_t)num_pages, size, to, vaddr, reservation);
     }
     return gm_end_logged(space, error, "vspace_share_mem_at_vaddr", base, (size_t)num_pages << (size_bits & 63));
 }
