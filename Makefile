@@ -22,7 +22,7 @@ setup: ## Install missing packages (Debian), or say what is missing
 
 demo: setup build/build.ninja ## Boot U-Boot in a VM, check memory from its prompt
 	@cmake --build build -j $(JOBS) --target guestmem-run
-	@scripts/demo.sh
+	@build/tools/guestmem-run/guestmem-run --script tools/guestmem-run/share/demo.script --map --stats
 
 check: setup ## Run all tests: release, ASan+UBSan, headers, installation
 	@JOBS=$(JOBS) scripts/check.sh
