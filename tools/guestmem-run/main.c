@@ -278,7 +278,9 @@ static int status_of_guest(struct run *run)
         return status_of_script(run);
     default:
         report_fault(&run->vmm);
-        complain_of_end(run, "the guest failed");
+        if (run->script != NULL) {
+            complain_of_end(run, "the guest failed");
+        }
         return STATUS_FAILED;
     }
 }

@@ -109,12 +109,16 @@ void report_checks(const struct uboot_script *script)
     for (size_t i = 0; i < count; i++) {
         titles += checks[i].is_title ? 1 : 0;
     }
+    if (count == 0) {
+        return;
+    }
     heading("Checked");
     print_checks(checks, count);
     if (failures != 0) {
         printf("  %zu of %zu checks failed\n", failures, count - titles);
     } else {
-        printf("  %zu checks, all passed\n", count - titles);
+        printf("  %zu checks, %s\n", count - titles,
+               uboot_script_over(script) ? "all passed" : "all passed so far");
     }
 }
 
@@ -160,6 +164,7 @@ static bool is_mapped(const struct guestmem_map_entry *entry)
 static void print_entry(FILE *out, struct uboot_vmm *vmm, const struct guestmem_map_entry *entry)
 {
     const struct uboot_vmm_area *area = uboot_vmm_area_at(vmm, entry->base);
+    const char *callback = uboot_vmm_callback_name(entry->fault_callback);
     bool mapped = is_mapped(entry);
     const char *rights = !mapped ? "-" : entry->can_write ? "rw" : entry->can_read ? "r" : "none";
     char size[24];
@@ -168,11 +173,11 @@ static void print_entry(FILE *out, struct uboot_vmm *vmm, const struct guestmem_
     say_size(size, sizeof(size), entry->size);
     say_backing(frames, sizeof(frames), entry);
     fprintf(out, "  0x%010" PRIxPTR "  %9s  %-11s  %-8s  %-5s  %-6s  %-20s  %s\n", entry->base,
-            size, area != NULL ? area->name : "-", kind_name(entry->kind), rights,
+            size, area != NULL ? area->name : "(absent)", kind_name(entry->kind), rights,
             !mapped         ? "-"
             : entry->device ? "device"
                             : "normal",
-            frames, uboot_vmm_callback_name(entry->fault_callback));
+            frames, callback);
 }
 
 static int visit_all(const struct guestmem_map_entry *entry, void *cookie)

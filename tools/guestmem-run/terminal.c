@@ -62,39 +62,7 @@ bool terminal_colours(void)
            strcmp(term, "dumb") != 0;
 }
 
-/* ------------------------------------------------------------------------------------- output */
-
-static int output_error;
-
-bool terminal_output_works(int *error)
-{
-    if (error != NULL) {
-        *error = output_error;
-    }
-    return output_error == 0;
-}
-
-void terminal_flush(void)
-{
-    if (output_error == 0 && fflush(stdout) != 0) {
-        output_error = errno;
-        stop_ask(STOP_OUTPUT);
-    }
-}
-
-void terminal_put(char byte, void *cookie)
-{
-    (void)cookie;
-    if (output_error == 0 && putchar(byte) == EOF) {
-        output_error = errno;
-        stop_ask(STOP_OUTPUT);
-    }
-    if (byte == '\n') {
-        terminal_flush();
-    }
-}
-
-/* -------------------------------------------------------------------------------------- input */
+/* ------------------------------------------------------------------------------ a guest at rest */
 
 /*
  * A guest at its prompt asks for input and does nothing else; one that works asks now and then.
@@ -130,6 +98,41 @@ static bool guest_only_asks(bool start_again)
     questions = 0;
     return true;
 }
+
+/* ------------------------------------------------------------------------------------- output */
+
+static int output_error;
+
+bool terminal_output_works(int *error)
+{
+    if (error != NULL) {
+        *error = output_error;
+    }
+    return output_error == 0;
+}
+
+void terminal_flush(void)
+{
+    if (output_error == 0 && fflush(stdout) != 0) {
+        output_error = errno;
+        stop_ask(STOP_OUTPUT);
+    }
+}
+
+void terminal_put(char byte, void *cookie)
+{
+    (void)cookie;
+    guest_only_asks(true);
+    if (output_error == 0 && putchar(byte) == EOF) {
+        output_error = errno;
+        stop_ask(STOP_OUTPUT);
+    }
+    if (byte == '\n') {
+        terminal_flush();
+    }
+}
+
+/* -------------------------------------------------------------------------------------- input */
 
 /* The next byte typed, or -1. */
 static int read_byte(void)
