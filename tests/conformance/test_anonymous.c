@@ -178,6 +178,52 @@ static void freed_pieces_join_again(struct gm_env *env, vm_t *vm)
     GM_CHECK_EQ(take(vm, COUNT * GM_PAGE, 1, NULL), BASE);
 }
 
+/* Pages of the longest run of ones. */
+static size_t longest_run(unsigned mask)
+{
+    size_t longest = 0;
+    size_t run = 0;
+
+    for (; mask != 0; mask >>= 1) {
+        run = mask & 1 ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    return longest;
+}
+
+/* Every set of freed pieces: as much can be had at once as lies side by side, and no more. */
+static void only_freed_pieces_that_touch_are_one(struct gm_env *env, vm_t *vm)
+{
+    enum { COUNT = 8, STEP = 5 };
+    vm_memory_reservation_t *piece[COUNT];
+    vm_memory_reservation_t *res;
+    uintptr_t addr;
+
+    (void)env;
+    donate(vm, BASE, COUNT * GM_PAGE);
+    for (unsigned mask = 1; mask < 1u << COUNT; mask++) {
+        size_t most = longest_run(mask);
+
+        for (unsigned i = 0; i < COUNT; i++) {
+            GM_CHECK_EQ(take(vm, GM_PAGE, 1, &piece[i]), BASE + i * GM_PAGE);
+        }
+        for (unsigned i = 0; i < COUNT; i++) {
+            unsigned at = (i * STEP + mask) % COUNT;
+
+            GM_CHECK(!(mask >> at & 1) || vm_free_reserved_memory(vm, piece[at]) == 0);
+        }
+        GM_CHECK_NULL(reserve_anon(vm, (most + 1) * GM_PAGE, 1, &addr));
+        addr = take(vm, most * GM_PAGE, 1, &res);
+        for (size_t i = 0; i < most; i++) {
+            GM_CHECK(mask >> ((addr - BASE) / GM_PAGE + i) & 1);
+        }
+        GM_CHECK_EQ(vm_free_reserved_memory(vm, res), 0);
+        for (unsigned i = 0; i < COUNT; i++) {
+            GM_CHECK((mask >> i & 1) || vm_free_reserved_memory(vm, piece[i]) == 0);
+        }
+    }
+}
+
 static void freed_backed_anonymous_memory_gives_its_frames_back(struct gm_env *env, vm_t *vm)
 {
     vm_memory_reservation_t *res;
@@ -295,6 +341,7 @@ static const struct gm_case cases[] = {
     GM_CASE(small_anonymous_reservations_never_share_a_page),
     GM_CASE(freed_anonymous_memory_is_used_again),
     GM_CASE(freed_pieces_join_again),
+    GM_CASE(only_freed_pieces_that_touch_are_one),
     GM_CASE(freed_backed_anonymous_memory_gives_its_frames_back),
     GM_CASE(several_ranges_can_be_donated),
     GM_CASE(only_whole_pages_are_handed_out),

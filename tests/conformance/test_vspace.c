@@ -92,6 +92,27 @@ static void cap_and_cookie_are_those_of_the_frame(struct gm_env *env, vm_t *vm)
     GM_CHECK_EQ(vspace_get_cap(space, at(BASE + 2 * GM_MIB + GM_PAGE)), seL4_CapNull);
 }
 
+static void neighbouring_pages_have_caps_of_their_own(struct gm_env *env, vm_t *vm)
+{
+    enum { COUNT = 6 };
+    seL4_CPtr caps[COUNT];
+
+    gm_env_frames(env, GM_BITS_4K, COUNT, caps);
+    for (unsigned i = 0; i < COUNT; i++) {
+        vm_memory_reservation_t *res = reserve(vm, BASE + i * GM_PAGE + 0x800, 0x10);
+
+        GM_CHECK_EQ(vm_map_reservation_frames(vm, res, &caps[i], 1, GM_BITS_4K), 0);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        void *page = at(BASE + i * GM_PAGE);
+
+        GM_CHECK_EQ(vspace_get_cap(&vm->mem.vm_vspace, page), caps[i]);
+        GM_CHECK_EQ(vspace_get_cookie(&vm->mem.vm_vspace, page), GM_BITS_4K);
+    }
+    GM_CHECK_EQ(vspace_get_cap(&vm->mem.vm_vspace, at(BASE - 1)), seL4_CapNull);
+    GM_CHECK_EQ(vspace_get_cap(&vm->mem.vm_vspace, at(BASE + COUNT * GM_PAGE)), seL4_CapNull);
+}
+
 static void what_the_library_backed_is_found_too(struct gm_env *env, vm_t *vm)
 {
     vspace_t *space = &vm->mem.vm_vspace;
@@ -493,6 +514,7 @@ static const struct gm_case cases[] = {
     GM_CASE(new_pages_are_mapped_somewhere_and_found),
     GM_CASE(new_large_pages_are_aligned),
     GM_CASE(cap_and_cookie_are_those_of_the_frame),
+    GM_CASE(neighbouring_pages_have_caps_of_their_own),
     GM_CASE(what_the_library_backed_is_found_too),
     GM_CASE(a_reserved_range_belongs_to_one),
     GM_CASE(a_reserved_range_covers_its_whole_pages),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <autoconf.h>
 #include <guestmem/host.h>
 
 #include "gm_env_port.h"
@@ -16,7 +17,11 @@
 #define DEVICE_BYTES (8 * GM_MIB)
 #define DEVICE_RAM_BASE 0x60000000u
 #define DEVICE_RAM_BYTES (16 * GM_MIB)
+#ifdef CONFIG_ARM_PA_SIZE_BITS_44
+#define PA_BITS 44
+#else
 #define PA_BITS 40
+#endif
 
 struct gm_env_port {
     struct guestmem_host *host;
