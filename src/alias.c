@@ -7,17 +7,17 @@
 #include "failure.h"
 #include "frames.h"
 #include "reservation.h"
+#include "slots.h"
 #include "view.h"
 
-/* A second cap of one frame, mapped in the VMM. There is room to note it. */
+/* A second cap of one frame in `slot`, mapped in the VMM. There is room to note it. */
 static int make_one(struct gm_space *space, struct gm_backing *backing, const struct gm_extent *frame,
-                    uint64_t page)
+                    uint64_t page, seL4_CPtr slot)
 {
     const struct gm_view *view = gm_views_find(&backing->views, page);
-    struct gm_extent copy = {.page = (uint32_t)page, .count = 1, .size = frame->size,
+    struct gm_extent copy = {.cptr = slot, .page = (uint32_t)page, .count = 1, .size = frame->size,
                              .rights = GM_RIGHTS_ALL, .device = frame->device, .owned = 1, .fresh = 1};
-    seL4_CPtr original = frame->cptr + (page - frame->page) / gm_size_pages(frame->size);
-    int error = gm_slot_copy(space, original, &copy.cptr);
+    int error = gm_slot_copy(space, frame->cptr + (page - frame->page) / gm_size_pages(frame->size), slot);
 
     if (error != GUESTMEM_OK) {
         return error;
@@ -25,7 +25,7 @@ static int make_one(struct gm_space *space, struct gm_backing *backing, const st
     error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page), 1,
                                       gm_arch_frame_bits[frame->size], (reservation_t){view->reservation});
     if (error != 0) {
-        gm_slot_clear(space, copy.cptr);
+        gm_slot_empty(space, slot);
         return gm_fail(space, GUESTMEM_EVMM, "map a view in the VMM", error);
     }
     gm_extents_insert(&backing->alias, copy);
@@ -44,9 +44,9 @@ static void release_view(struct gm_space *space, struct gm_backing *backing, uin
     }
 }
 
-/* Show one frame. */
+/* Show one frame, by a cap in `slot`. */
 static int show(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_extent *frame,
-                uint64_t page)
+                uint64_t page, seL4_CPtr slot)
 {
     struct gm_backing *backing = res->backing;
     int error;
@@ -58,35 +58,54 @@ static int show(struct gm_space *space, vm_memory_reservation_t *res, const stru
     if (error != GUESTMEM_OK) {
         return error;
     }
-    error = make_one(space, backing, frame, page);
+    error = make_one(space, backing, frame, page, slot);
     if (error != GUESTMEM_OK) {
         release_view(space, backing, page);
     }
     return error;
 }
 
+/* The frame at `page`, by the next of `slots`: they are taken in batches, so that caps side by side in
+ * the guest get slots side by side, and one extent does for many. */
+static int show_next(struct gm_space *space, vm_memory_reservation_t *res, uint64_t *page, uint64_t to,
+                     struct gm_slots *slots)
+{
+    const struct gm_extent *frame = gm_extents_find(&res->backing->memory.frames, *page);
+    uint64_t pages = gm_size_pages(frame->size);
+    uint64_t wanted = (to - *page + pages - 1) / pages;
+    int error = GUESTMEM_OK;
+
+    *page -= (*page - frame->page) % pages;
+    if (slots->used == slots->count) {
+        error = gm_slots_fill(space, slots, wanted < GM_SLOTS_MAX ? wanted : GM_SLOTS_MAX);
+    }
+    if (error == GUESTMEM_OK) {
+        error = show(space, res, frame, *page, slots->at[slots->used]);
+    }
+    if (error == GUESTMEM_OK) {
+        slots->used++;
+        *page += pages;
+    }
+    return error;
+}
+
 int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
 {
-    struct gm_backing *backing = res->backing;
+    struct gm_slots slots;
+    int error = GUESTMEM_OK;
 
-    for (uint64_t page = from; page < to;) {
-        const struct gm_extent *alias = gm_extents_find(&backing->alias, page);
-        const struct gm_extent *frame;
-        int error;
+    gm_slots_start(&slots);
+    for (uint64_t page = from; page < to && error == GUESTMEM_OK;) {
+        const struct gm_extent *alias = gm_extents_find(&res->backing->alias, page);
 
         if (alias != NULL) {
             page = gm_extent_end(alias);
-            continue;
+        } else {
+            error = show_next(space, res, &page, to, &slots);
         }
-        frame = gm_extents_find(&backing->memory.frames, page);
-        page -= (page - frame->page) % gm_size_pages(frame->size);
-        error = show(space, res, frame, page);
-        if (error != GUESTMEM_OK) {
-            return error;
-        }
-        page += gm_size_pages(frame->size);
     }
-    return GUESTMEM_OK;
+    gm_slots_give_unused(space, &slots);
+    return error;
 }
 
 void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page, uint64_t *behind)

@@ -21,6 +21,10 @@ static struct gm_backing *new_backing(struct gm_space *space, const struct gm_so
     }
     memset(backing, 0, sizeof(*backing));
     backing->source = *source;
+    backing->memory.frames.at = &backing->first_frames;
+    backing->memory.frames.room = (struct gm_room){.capacity = 1, .lent = &backing->first_frames};
+    backing->memory.singles.at = &backing->first_single;
+    backing->memory.singles.room = (struct gm_room){.capacity = 1, .lent = &backing->first_single};
     return backing;
 }
 
@@ -91,26 +95,24 @@ static int make_lazy(struct gm_space *space, vm_memory_reservation_t *res, const
 static int make_now(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_source *source)
 {
     struct gm_backing *backing = new_backing(space, source);
-    struct gm_memory load = {0};
     uintptr_t base = gm_page_base(res);
     int error;
 
     if (backing == NULL) {
         return GUESTMEM_ENOMEM;
     }
-    error = gm_frames_take(space, res, source, 0, gm_page_count(res), &load);
+    error = gm_frames_take(space, res, source, 0, gm_page_count(res), &backing->memory);
     if (error != GUESTMEM_OK) {
         goto drop_backing;
     }
-    error = gm_stage2_prepare(space, base, &load.frames);
+    error = gm_stage2_prepare(space, base, &backing->memory.frames);
     if (error != GUESTMEM_OK) {
         goto give_frames;
     }
-    error = gm_stage2_commit(space, base, &load.frames);
+    error = gm_stage2_commit(space, base, &backing->memory.frames);
     if (error != GUESTMEM_OK) {
         goto give_frames;
     }
-    gm_frames_move(space, &load, &backing->memory);
     if (source->kind == GM_SOURCE_ITERATOR || source->kind == GM_SOURCE_ARRAY) {
         backing->source.kind = GM_SOURCE_NONE; /* array and cookie may not outlive this call */
         backing->source.array = NULL;
@@ -119,7 +121,7 @@ static int make_now(struct gm_space *space, vm_memory_reservation_t *res, const 
     return GUESTMEM_OK;
 
 give_frames:
-    gm_frames_give(space, source, &load);
+    gm_frames_give(space, source, &backing->memory);
 drop_backing:
     gm_free(space, backing, sizeof(*backing));
     return error;

@@ -173,12 +173,3 @@ void gm_frames_merge(struct gm_space *space, struct gm_memory *load, struct gm_m
     merge_holdings(space, &load->untypeds, &memory->untypeds);
     merge_holdings(space, &load->singles, &memory->singles);
 }
-
-void gm_frames_move(struct gm_space *space, struct gm_memory *load, struct gm_memory *memory)
-{
-    gm_room_keep(space, &load->frames.room);
-    gm_room_keep(space, &load->untypeds.room);
-    gm_room_keep(space, &load->singles.room);
-    *memory = *load;
-    *load = (struct gm_memory){0};
-}

@@ -99,6 +99,9 @@ struct gm_backing {
     struct gm_extents alias; /* copies of the caps, mapped in the VMM */
     struct gm_views views;   /* where */
     uint8_t discarded;       /* some of it was: what isn't populated may be refused */
+    /* Lent to the lists of `memory`, so that a page or one untyped's frames take no blocks of their own: */
+    struct gm_extent first_frames;
+    struct gm_holding first_single;
 };
 
 struct vm_memory_reservation;
@@ -128,6 +131,3 @@ void gm_frames_give_part(struct gm_space *space, const struct gm_source *source,
 /* Make room in `memory` for all of `load`; then add it, and leave `load` empty. */
 int gm_frames_make_room(struct gm_space *space, const struct gm_memory *load, struct gm_memory *memory);
 void gm_frames_merge(struct gm_space *space, struct gm_memory *load, struct gm_memory *memory);
-
-/* Add `load` to an empty `memory`; can't fail. */
-void gm_frames_move(struct gm_space *space, struct gm_memory *load, struct gm_memory *memory);

@@ -167,31 +167,56 @@ static int add_frames(struct taking *taking, struct gm_holding *holding, struct 
     return clear_device_ram(taking, &extent);
 }
 
-/* Retype some of an untyped into the next run of slots. */
-static int retype_run(struct taking *taking, size_t at, struct gm_slots *slots, uint32_t *page, bool device)
+/* Retype some of an untyped, the `at`-th of the load, into a run of slots. */
+static int retype_run(struct taking *taking, size_t at, struct gm_slots *slots, const cspacepath_t *path,
+                      size_t run, uint32_t page, bool device)
 {
     struct gm_holding *holding = &taking->load->untypeds.at[at];
-    unsigned frame_bits = gm_arch_frame_bits[holding->size];
-    size_t most = taking->policy->call_bytes_max >> frame_bits;
-    struct gm_extent extent = {.page = *page, .size = holding->size, .rights = rights_of(taking),
-                               .device = device, .owned = 1};
-    cspacepath_t path;
+    struct gm_extent extent = {.cptr = path->capPtr, .page = page, .count = run & 0xffffffu,
+                               .size = holding->size, .rights = rights_of(taking), .device = device,
+                               .owned = 1};
     int error;
 
     if (gm_extents_reserve(taking->space, &taking->load->frames, 1)) {
         return gm_fail(taking->space, GUESTMEM_ENOMEM, "note the frames", 0);
     }
-    most = most < 1 ? 1 : most;
-    extent.count = (uint32_t)gm_slots_run(taking->space, slots, most < FAN_OUT ? most : FAN_OUT, &path);
-    extent.cptr = path.capPtr;
-    error = (int)seL4_Untyped_Retype(holding->cptr, gm_arch_frame_type(holding->size), frame_bits, path.root,
-                                     path.dest, path.destDepth, path.offset, extent.count);
+    error = (int)seL4_Untyped_Retype(holding->cptr, gm_arch_frame_type(holding->size),
+                                     gm_arch_frame_bits[holding->size], path->root, path->dest,
+                                     path->destDepth, path->offset, run);
     if (error != seL4_NoError) {
         return gm_fail(taking->space, GUESTMEM_EKERNEL, "retype memory into frames", error);
     }
-    slots->used += extent.count;
-    *page += (uint32_t)(extent.count * gm_size_pages(holding->size));
+    slots->used += run;
     return add_frames(taking, holding, extent);
+}
+
+/* Frames that one kernel call may make. */
+static size_t most_at_once(const struct taking *taking, unsigned size)
+{
+    size_t most = taking->policy->call_bytes_max >> gm_arch_frame_bits[size];
+
+    most = most < 1 ? 1 : most;
+    return most < FAN_OUT ? most : FAN_OUT;
+}
+
+/*
+ * The next run of slots. The last of a batch waits for the next batch, which may put slots in front of
+ * it or behind: allocators hand a group of slots out from its end.
+ */
+static int next_run(struct taking *taking, struct gm_slots *slots, size_t left, size_t most,
+                    cspacepath_t *path, size_t *run)
+{
+    int error;
+
+    *run = slots->used == slots->count ? 0 : gm_slots_run(taking->space, slots, most, path);
+    if (*run > 0 && (slots->used + *run < slots->count || slots->count - slots->used == left)) {
+        return GUESTMEM_OK;
+    }
+    error = gm_slots_fill(taking->space, slots, left < GM_SLOTS_MAX ? left : GM_SLOTS_MAX);
+    if (error == GUESTMEM_OK) {
+        *run = gm_slots_run(taking->space, slots, most, path);
+    }
+    return error;
 }
 
 /* Cut a whole untyped, the `at`-th of the load, into frames. */
@@ -199,22 +224,24 @@ static int cut_untyped(struct taking *taking, size_t at, bool device)
 {
     struct gm_holding holding = taking->load->untypeds.at[at];
     size_t left = (size_t)1 << (holding.bits - gm_arch_frame_bits[holding.size]);
+    size_t most = most_at_once(taking, holding.size);
     uint32_t page = holding.page;
+    struct gm_slots slots;
     int error = GUESTMEM_OK;
 
+    gm_slots_start(&slots);
     while (left > 0 && error == GUESTMEM_OK) {
-        struct gm_slots slots;
+        cspacepath_t path;
+        size_t run;
 
-        error = gm_slots_take(taking->space, &slots, left < GM_SLOTS_MAX ? left : GM_SLOTS_MAX);
-        if (error != GUESTMEM_OK) {
-            return error;
+        error = next_run(taking, &slots, left, most, &path, &run);
+        if (error == GUESTMEM_OK) {
+            error = retype_run(taking, at, &slots, &path, run, page, device);
+            left -= run;
+            page += (uint32_t)(run * gm_size_pages(holding.size));
         }
-        left -= slots.count;
-        while (slots.used < slots.count && error == GUESTMEM_OK) {
-            error = retype_run(taking, at, &slots, &page, device);
-        }
-        gm_slots_give_unused(taking->space, &slots);
     }
+    gm_slots_give_unused(taking->space, &slots);
     return error;
 }
 

@@ -429,7 +429,7 @@ static int copy_frames(struct gm_space *space, uintptr_t base, size_t count, uns
             gm_page_base(res) + (page << gm_arch_frame_bits[0]) != gpa) {
             error = gm_fail(space, GUESTMEM_EUNMAPPED, "find frames of that size to share", 0);
         } else {
-            error = gm_slot_copy(space, extent->cptr + (page - extent->page) / gm_size_pages(size), &copies[i]);
+            error = gm_slot_take_copy(space, extent->cptr + (page - extent->page) / gm_size_pages(size), &copies[i]);
         }
         if (error != GUESTMEM_OK) {
             drop_copies(space, copies, i);

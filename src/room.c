@@ -23,6 +23,14 @@ static void set(void *array, void *block)
     memcpy(array, &block, sizeof(block));
 }
 
+/* Give a block back, unless it was lent. */
+static void give(struct gm_space *space, const struct gm_room *room, void *block, size_t bytes)
+{
+    if (block != room->lent) {
+        gm_free(space, block, bytes);
+    }
+}
+
 static bool is_listed(const struct gm_space *space, const struct gm_room *room)
 {
     for (const struct gm_room *listed = space->grown; listed != NULL; listed = listed->next) {
@@ -62,9 +70,11 @@ int gm_room_reserve(struct gm_space *space, struct gm_room *room, void *array, c
         memcpy(block, get(array), *count * element);
     }
     if (is_listed(space, room)) {
-        gm_free(space, get(array), room->capacity * element);
+        give(space, room, get(array), room->capacity * element);
     } else {
-        *room = (struct gm_room){0, space->grown, array, count, element, get(array), room->capacity};
+        *room = (struct gm_room){.lent = room->lent, .next = space->grown, .array = array, .count = count,
+                                 .element = element, .before = get(array),
+                                 .before_capacity = room->capacity};
         space->grown = room;
     }
     room->capacity = capacity;
@@ -75,7 +85,7 @@ int gm_room_reserve(struct gm_space *space, struct gm_room *room, void *array, c
 void gm_room_settle(struct gm_space *space)
 {
     for (struct gm_room *room = space->grown; room != NULL; room = room->next) {
-        gm_free(space, room->before, room->before_capacity * room->element);
+        give(space, room, room->before, room->before_capacity * room->element);
     }
     space->grown = NULL;
 }
@@ -84,31 +94,26 @@ void gm_room_revert(struct gm_space *space)
 {
     for (struct gm_room *room = space->grown; room != NULL; room = room->next) {
         if (*room->count > room->before_capacity) {
-            gm_free(space, room->before, room->before_capacity * room->element);
+            give(space, room, room->before, room->before_capacity * room->element);
             continue; /* a call inside this one filled it, and that stays */
         }
         if (*room->count > 0) {
             memcpy(room->before, get(room->array), *room->count * room->element);
         }
-        gm_free(space, get(room->array), room->capacity * room->element);
+        give(space, room, get(room->array), room->capacity * room->element);
         set(room->array, room->before);
         room->capacity = room->before_capacity;
     }
     space->grown = NULL;
 }
 
-void gm_room_keep(struct gm_space *space, struct gm_room *room)
+void gm_room_drop(struct gm_space *space, struct gm_room *room, void *array, size_t element)
 {
     if (is_listed(space, room)) {
         unlist(space, room);
-        gm_free(space, room->before, room->before_capacity * room->element);
+        give(space, room, room->before, room->before_capacity * element);
     }
-}
-
-void gm_room_drop(struct gm_space *space, struct gm_room *room, void *array, size_t element)
-{
-    gm_room_keep(space, room);
-    gm_free(space, get(array), room->capacity * element);
+    give(space, room, get(array), room->capacity * element);
     set(array, NULL);
     *room = (struct gm_room){0};
 }

@@ -14,6 +14,7 @@ struct gm_space;
 
 struct gm_room {
     size_t capacity; /* elements */
+    const void *lent; /* a first block that is somebody else's: never given back from here */
     /* While the call that enlarged the array is under way: */
     struct gm_room *next; /* in the space's list of them */
     void *array; /* address of the pointer to the block, whatever its type */
@@ -36,9 +37,6 @@ int gm_room_reserve(struct gm_space *space, struct gm_room *room, void *array, c
  * before, since a call from inside an iterator has filled it, is kept. */
 void gm_room_settle(struct gm_space *space);
 void gm_room_revert(struct gm_space *space);
-
-/* Keep what one array grew by, before the call ends: for an array that is about to move. */
-void gm_room_keep(struct gm_space *space, struct gm_room *room);
 
 /* Give the array's bytes back, also in the middle of a call. */
 void gm_room_drop(struct gm_space *space, struct gm_room *room, void *array, size_t element);

@@ -5,6 +5,7 @@
 #include "slots.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "space.h"
 
@@ -38,15 +39,17 @@ static void sort(seL4_CPtr *at, size_t count)
     }
 }
 
-int gm_slots_take(struct gm_space *space, struct gm_slots *slots, size_t count)
+int gm_slots_fill(struct gm_space *space, struct gm_slots *slots, size_t count)
 {
+    size_t kept = slots->count - slots->used;
+
+    memmove(slots->at, &slots->at[slots->used], kept * sizeof(slots->at[0]));
     slots->used = 0;
-    for (slots->count = 0; slots->count < count; slots->count++) {
+    for (slots->count = kept; slots->count < count; slots->count++) {
         cspacepath_t path;
         int error = gm_slot_take(space, &path);
 
         if (error != GUESTMEM_OK) {
-            gm_slots_give_unused(space, slots);
             return error;
         }
         slots->at[slots->count] = path.capPtr;

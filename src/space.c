@@ -126,30 +126,46 @@ void gm_slot_give(struct gm_space *space, seL4_CPtr slot)
     space->stats.slots--;
 }
 
-void gm_slot_clear(struct gm_space *space, seL4_CPtr slot)
+void gm_slot_empty(struct gm_space *space, seL4_CPtr slot)
 {
     cspacepath_t path;
 
     vka_cspace_make_path(space->vka, slot, &path);
     vka_cnode_delete(&path);
+}
+
+void gm_slot_clear(struct gm_space *space, seL4_CPtr slot)
+{
+    gm_slot_empty(space, slot);
     gm_slot_give(space, slot);
 }
 
-int gm_slot_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr *copy)
+int gm_slot_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr to)
 {
     cspacepath_t source;
     cspacepath_t target;
-    int error = gm_slot_take(space, &target);
+    int error;
+
+    vka_cspace_make_path(space->vka, from, &source);
+    vka_cspace_make_path(space->vka, to, &target);
+    error = vka_cnode_copy(&target, &source, seL4_AllRights);
+    return error == seL4_NoError ? GUESTMEM_OK
+                                 : gm_fail(space, GUESTMEM_EKERNEL, "copy a frame's cap", error);
+}
+
+int gm_slot_take_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr *copy)
+{
+    cspacepath_t path;
+    int error = gm_slot_take(space, &path);
 
     if (error != GUESTMEM_OK) {
         return error;
     }
-    vka_cspace_make_path(space->vka, from, &source);
-    error = vka_cnode_copy(&target, &source, seL4_AllRights);
-    if (error != seL4_NoError) {
-        gm_slot_give(space, target.capPtr);
-        return gm_fail(space, GUESTMEM_EKERNEL, "copy a frame's cap", error);
+    error = gm_slot_copy(space, from, path.capPtr);
+    if (error != GUESTMEM_OK) {
+        gm_slot_give(space, path.capPtr);
+        return error;
     }
-    *copy = target.capPtr;
+    *copy = path.capPtr;
     return GUESTMEM_OK;
 }

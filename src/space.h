@@ -165,7 +165,10 @@ void gm_free(struct gm_space *space, void *block, size_t size);
 int gm_slot_take(struct gm_space *space, cspacepath_t *path);
 /* Give an empty slot back. */
 void gm_slot_give(struct gm_space *space, seL4_CPtr slot);
-/* Delete what is in a slot, and give it back. */
+/* Delete what is in a slot; and give it back. */
+void gm_slot_empty(struct gm_space *space, seL4_CPtr slot);
 void gm_slot_clear(struct gm_space *space, seL4_CPtr slot);
-/* A copy of `from` in a new slot; GUESTMEM_ENOSLOT, GUESTMEM_EKERNEL. */
-int gm_slot_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr *copy);
+/* Copy a cap into an empty slot; GUESTMEM_EKERNEL. */
+int gm_slot_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr to);
+/* A copy in a new slot; also GUESTMEM_ENOSLOT. */
+int gm_slot_take_copy(struct gm_space *space, seL4_CPtr from, seL4_CPtr *copy);
