@@ -40,7 +40,7 @@ enum guestmem_host_flavour {
     /* The vka owns the device untypeds: vka_utspace_alloc_at finds them. */
     GUESTMEM_HOST_OWNS_DEVICES,
     /* It has none of them, as in statically composed systems: frames by device address come from
-     * simple_get_frame_cap only. */
+     * simple_get_frame_cap only, 4 KiB each, one slot for each page of the regions. */
     GUESTMEM_HOST_BOOT_FRAMES
 };
 
@@ -70,8 +70,9 @@ struct guestmem_host;
  * Bring an environment up; config NULL: all defaults.
  *
  * Owns: the caller destroys it, after everything that came from it was given back.
- * Returns: 0; -EINVAL (sizes, alignment, overlap, more untypeds than boot information holds);
- * -EBUSY while another one lives; -ENOMEM or another errno of the system's.
+ * Returns: 0; -EINVAL (sizes, alignment, overlap, more untypeds than boot information holds,
+ * or more boot frames than slots); -EBUSY while another one lives; -ENOMEM or another errno of the
+ * system's.
  */
 int guestmem_host_create(const struct guestmem_host_config *config, struct guestmem_host **host);
 
@@ -95,7 +96,7 @@ struct guestmem_host_counts {
     uint64_t slots_used; /* slots taken from the vka, its own untypeds' included */
     uint64_t frames_4k, frames_2m, frames_1g;
     uint64_t tables;        /* page tables and roots */
-    uint64_t untypeds;      /* untyped objects, those given at boot included */
+    uint64_t untypeds;      /* caps of untypeds, those given at boot included */
     uint64_t other_objects; /* CNodes, TCBs, endpoints, notifications, vcpus, ASID pools */
     uint64_t vmm_mappings;  /* pages mapped in the VMM */
     uint64_t vmm_reserved_bytes;
@@ -149,7 +150,8 @@ bool guestmem_host_snapshot_same(const struct guestmem_host_snapshot *before,
 
 /* ---- for tools and guest CPUs ---- */
 
-/* Host address of that physical memory, whoever owns it; NULL where there is none. */
+/* Host address of that physical memory, whoever owns it; NULL where there is none. It counts as
+ * written from then on: normal memory is cleared when it is used again. */
 void *guestmem_host_phys(struct guestmem_host *host, uint64_t paddr, size_t bytes);
 
 /* The memfd behind it (the environment's own: not to be closed), and an address's offset in it. */
@@ -163,7 +165,8 @@ struct guestmem_host_leaf {
     bool device; /* mapped as device memory, not cacheable */
 };
 
-/* Walk the modelled stage 2 of a space; false where no leaf is. A leaf without rights is found. */
+/* Walk the modelled stage 2 of a space; false where no leaf is. A leaf without rights is found. For
+ * seL4_CapInitThreadVSpace and a host address: the VMM's mapping there. */
 bool guestmem_host_translate(struct guestmem_host *host, seL4_CPtr vspace_root, uint64_t gpa,
                              struct guestmem_host_leaf *leaf);
 

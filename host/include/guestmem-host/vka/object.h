@@ -6,8 +6,6 @@
  */
 #pragma once
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <utils/util.h>
