@@ -22,8 +22,8 @@ valid_trace
 
 # --- timeout in the middle of a script
 printf '@until never seen\nversion\n' >never.script
-run 124 --script never.script --timeout 3 --trace trace
-says err '^guestmem-run: timeout after 3 s: no answer to line 2: version'
+run 124 --script never.script --timeout 8 --trace trace
+says err '^guestmem-run: timeout after 8 s: no answer to line 2: version'
 valid_trace
 
 # --- a script that ends at the prompt, without poweroff
@@ -77,7 +77,7 @@ else
 fi
 
 # --- with nothing to type: a guest that is left alone, no colours in a file
-run 124 --timeout 1 --map
+run 124 --timeout 5 --map
 says out '^U-Boot 20'
 says out '^Memory map'
 holds "no colours in a file" test "$(grep -c $'\033\\[[0-9;]*m' out)" -eq 0

@@ -37,9 +37,11 @@ says() {
     grep -Eq -- "$2" "$1" || failed "no '$2' in $1"
 }
 
+# The same the other way round; what AddressSanitizer says of every program with fibers doesn't count.
 says_not() {
     checks=$((checks + 1))
-    ! grep -Eq -- "$2" "$1" || failed "'$2' in $1"
+    ! grep -v "WARNING: ASan doesn't fully support makecontext" "$1" | grep -Eq -- "$2" ||
+        failed "'$2' in $1"
 }
 
 # holds DESCRIPTION COMMAND...

@@ -241,7 +241,7 @@ static void an_abort_leaves_the_terminal_as_it_was(void **state)
 
 static void a_timeout_leaves_the_terminal_as_it_was(void **state)
 {
-    char *arguments[] = {"guestmem-run", "--console", "--timeout", "4", NULL};
+    char *arguments[] = {"guestmem-run", "--console", "--timeout", "8", NULL};
 
     (void)state;
     start_at_prompt(arguments);
