@@ -2,18 +2,18 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * From the parts in which the guest CPU makes an access back to what the guest's instruction does, and
- * from there to exits of natural size and alignment.
+ * From the parts in which the guest CPU makes an access back to what the guest's instruction does,
+ * and from there to exits of natural size and alignment.
  *
  *   ldr x0, [0x...e6]      the element:           |   8 bytes   |
  *   the guest CPU reads    e0..e3, e4..e7, e8..eb, ec..ef  (the span; parts that lie outside of the
  *                                                            element are asked of nobody)
  *   exits                  e6 (2), e8 (4), ec (2)
  *
- * The first part of an instruction finds the instruction: it is one behind the last one found in this
- * block, of the same direction, and its address comes out right with the registers as they are. An
- * element is answered as a whole, page by page, when its first part comes; later parts take what is
- * there.
+ * The first part of an instruction finds the instruction: it is one behind the last one found in
+ * this block, of the same direction, and its address comes out right with the registers as they
+ * are. An element is answered as a whole, page by page, when its first part comes; later parts take
+ * what is there.
  */
 #include <string.h>
 
@@ -22,7 +22,8 @@
 /* ----------------------------------------------------------------------- one natural access */
 
 /* Do it where memory is mapped after all: outside windows, or since the VMM mapped it. */
-static bool try_memory(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write, uint64_t *data)
+static bool try_memory(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write,
+                       uint64_t *data)
 {
     void *bytes = window_bytes(cpu->engine, gpa, size, write);
 
@@ -127,7 +128,8 @@ static uint64_t nearest(uint64_t va, uint64_t gpa)
     return here > va + PAGE_BYTES / 2 ? here - PAGE_BYTES : here;
 }
 
-/* Where the guest CPU may look for the element: itself, or two of its size where it isn't aligned. */
+/* Where the guest CPU may look for the element: itself, or two of its size where it isn't aligned.
+ */
 static uint64_t span_base(const struct element *element)
 {
     return element->va & ~(uint64_t)(element->bytes - 1);
@@ -208,8 +210,8 @@ static void operation_set(struct engine_cpu *cpu, const struct decode_memory *me
 }
 
 /* Find the instruction of the part, at `pc` or behind it, and make it the present one. */
-static struct element *operation_find(struct engine_cpu *cpu, uint64_t pc, uint64_t gpa, unsigned size,
-                                      bool write)
+static struct element *operation_find(struct engine_cpu *cpu, uint64_t pc, uint64_t gpa,
+                                      unsigned size, bool write)
 {
     const uint32_t *code = code_at(cpu, pc);
     bool flat = !stage1_enabled(cpu);
@@ -255,7 +257,8 @@ static struct element *element_find(struct engine_cpu *cpu, uint64_t gpa, unsign
 }
 
 /* An instruction that isn't known: its parts are taken as they come. */
-static struct element *element_as_is(struct engine_cpu *cpu, uint64_t gpa, unsigned size, uint64_t data)
+static struct element *element_as_is(struct engine_cpu *cpu, uint64_t gpa, unsigned size,
+                                     uint64_t data)
 {
     struct operation *op = &cpu->op;
 
@@ -282,8 +285,8 @@ static unsigned natural_size(uint64_t va, uint64_t end)
     return size;
 }
 
-static void answer_bytes(struct engine_cpu *cpu, struct element *element, unsigned first, unsigned size,
-                         uint64_t gpa, bool write)
+static void answer_bytes(struct engine_cpu *cpu, struct element *element, unsigned first,
+                         unsigned size, uint64_t gpa, bool write)
 {
     uint64_t data = low_bytes(element->data >> first * 8, size);
     uint64_t mask = low_bytes(UINT64_MAX, size) << first * 8;
@@ -311,8 +314,8 @@ static void answer(struct engine_cpu *cpu, struct element *element, uint64_t gpa
         unsigned first = (unsigned)(va - element->va);
 
         if (!(element->done >> first & 1)) {
-            answer_bytes(cpu, element, first, size, (gpa & ~(uint64_t)(PAGE_BYTES - 1)) + va % PAGE_BYTES,
-                         write);
+            answer_bytes(cpu, element, first, size,
+                         (gpa & ~(uint64_t)(PAGE_BYTES - 1)) + va % PAGE_BYTES, write);
         }
         va += size;
     }
@@ -400,8 +403,8 @@ void access_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
 }
 
 /*
- * In a window the host's instruction does the access: all of the element at once, except that stores
- * may come byte by byte, and that loads across pages come as two aligned ones.
+ * In a window the host's instruction does the access: all of the element at once, except that
+ * stores may come byte by byte, and that loads across pages come as two aligned ones.
  */
 static void mark_seen(struct element *element, uint64_t gpa, enum window_access access)
 {
@@ -430,8 +433,8 @@ static void place_answer(const struct element *element, uint64_t gpa, uint8_t *p
     }
 }
 
-/* An access that can't be taken apart, as one without a syndrome is on the real thing. What comes back
- * from here is a restart. */
+/* An access that can't be taken apart, as one without a syndrome is on the real thing. What comes
+ * back from here is a restart. */
 static void opaque(struct engine_cpu *cpu, uint64_t gpa, bool write)
 {
     cpu->op.exact = false;
@@ -441,7 +444,8 @@ static void opaque(struct engine_cpu *cpu, uint64_t gpa, bool write)
     cpu_leave(cpu, ENGINE_EXIT_OPAQUE);
 }
 
-bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access, uint8_t *page)
+bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access,
+                      uint8_t *page)
 {
     bool write = access != WINDOW_READ;
     struct guestmem_host_leaf leaf;

@@ -2,10 +2,10 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * One guest CPU: a Unicorn instance on a fiber. Its regions are fixed when it is made: a window each,
- * and everything between them as one catch-all for device accesses. For other windows, and where
- * translated code must go, the instance is made anew with the old one's registers, which takes about
- * as long as translating a few hundred instructions.
+ * One guest CPU: a Unicorn instance on a fiber. Its regions are fixed when it is made: a window
+ * each, and everything between them as one catch-all for device accesses. For other windows, and
+ * where translated code must go, the instance is made anew with the old one's registers, which
+ * takes about as long as translating a few hundred instructions.
  */
 #include "cpu.h"
 
@@ -30,7 +30,6 @@ enum { CLASS_PREFETCH = 0x21, CLASS_DATA = 0x25, CLASS_BREAKPOINT = 0x3c };
 enum { FAULT_TRANSLATION = 0x07, FAULT_EXTERNAL = 0x10, FAULT_WRITE = 0x40 };
 
 static const uint32_t insn_wfi = 0xd503207f;
-static const uint64_t no_address = UINT64_MAX; /* where a run would end: no instruction stands there */
 static const unsigned outside_first = 64;
 
 static uint32_t syndrome(uint32_t class, uint32_t iss)
@@ -61,7 +60,8 @@ static void on_exception(uc_engine *uc, uint32_t number, void *cookie)
     uc_emu_stop(uc);
 }
 
-/* With the guest's MMU on, Unicorn asks its region of the *virtual* address whether code may run. */
+/* With the guest's MMU on, Unicorn asks its region of the *virtual* address whether code may run.
+ */
 static bool on_fetch_protection(uc_engine *uc, uc_mem_type type, uint64_t address, int size,
                                 int64_t value, void *cookie)
 {
@@ -122,7 +122,8 @@ static uc_err add_hooks(struct engine_cpu *cpu, uc_engine *uc)
         err = uc_hook_add(uc, &hook, UC_HOOK_INTR, (void *)on_exception, cpu, 1, 0);
     }
     if (err == UC_ERR_OK) {
-        err = uc_hook_add(uc, &hook, UC_HOOK_MEM_FETCH_PROT, (void *)on_fetch_protection, cpu, 1, 0);
+        err =
+            uc_hook_add(uc, &hook, UC_HOOK_MEM_FETCH_PROT, (void *)on_fetch_protection, cpu, 1, 0);
     }
     return err;
 }
@@ -150,6 +151,9 @@ static int rebuild(struct engine_cpu *cpu)
     uc_engine *uc = NULL;
     uc_err err = gaps == NULL ? UC_ERR_NOMEM : uc_open(UC_ARCH_ARM64, UC_MODE_ARM, &uc);
 
+    if (err == UC_ERR_OK) { /* no address ends a run; looking one up would read the guest's tables */
+        err = uc_ctl_exits_enable(uc);
+    }
     if (err == UC_ERR_OK) {
         err = map_regions(cpu, uc, gaps);
     }
@@ -303,7 +307,7 @@ static void fiber_body(void *cookie)
         cpu->stopped = false;
         cpu->exception = -1;
         cpu->running = true;
-        err = uc_emu_start(cpu->uc, pc, no_address, 0, 0);
+        err = uc_emu_start(cpu->uc, pc, 0, 0, 0);
         cpu->running = false;
         leave_guest(cpu, err);
     }
@@ -325,7 +329,8 @@ void cpus_forget_code(struct engine *engine, uint64_t start, uint64_t end)
     }
 }
 
-/* Translated code is found by virtual address: with the MMU on, which ones those are isn't known. */
+/* Translated code is found by virtual address: with the MMU on, which ones those are isn't known.
+ */
 static int forget_code(struct engine_cpu *cpu)
 {
     if (cpu->stale_count > 0 && stage1_enabled(cpu)) {
@@ -405,7 +410,8 @@ void engine_cpu_run(struct engine_cpu *cpu, unsigned blocks, struct engine_exit 
         exit->kind = ENGINE_EXIT_BROKEN;
         exit->pc = cpu_pc(cpu);
         exit->address = exit->pc;
-        exit->why = err == -EFAULT ? "an abort for the guest, which has no vectors for it" : "no memory";
+        exit->why =
+            err == -EFAULT ? "an abort for the guest, which has no vectors for it" : "no memory";
         return;
     }
     atomic_store(&cpu->attention, must_stop(cpu));

@@ -34,11 +34,11 @@ enum { PAGE_BYTES = 4096 };
 struct element {
     uint64_t va;
     unsigned bytes;
-    uint64_t data;   /* what is written, or what was read */
-    uint8_t done;    /* a bit a byte: answered, or written */
-    uint16_t seen;   /* a bit a byte of the aligned span: the guest CPU has been here */
-    bool all_seen;   /* in a window one host instruction does all of it */
-    bool given;      /* some of it is an answer, not memory */
+    uint64_t data; /* what is written, or what was read */
+    uint8_t done;  /* a bit a byte: answered, or written */
+    uint16_t seen; /* a bit a byte of the aligned span: the guest CPU has been here */
+    bool all_seen; /* in a window one host instruction does all of it */
+    bool given;    /* some of it is an answer, not memory */
 };
 
 /* The instruction whose accesses are being answered. */
@@ -70,14 +70,14 @@ struct engine_cpu {
     unsigned generation; /* of the windows that `uc` has */
     struct gap *gaps;
 
-    atomic_int attention;  /* stop at the next block: anything below wants it, or a kick */
+    atomic_int attention; /* stop at the next block: anything below wants it, or a kick */
     atomic_int kicked;
-    unsigned budget;       /* blocks left of the slice */
-    uint64_t block;        /* address of the running block */
+    unsigned budget; /* blocks left of the slice */
+    uint64_t block;  /* address of the running block */
     uint64_t block_number;
-    bool running;          /* in uc_emu_start: registers are in flux, an access may be waiting */
-    bool stopped;          /* the block hook stopped it */
-    int exception;         /* what the guest CPU raised, or -1 */
+    bool running;  /* in uc_emu_start: registers are in flux, an access may be waiting */
+    bool stopped;  /* the block hook stopped it */
+    int exception; /* what the guest CPU raised, or -1 */
 
     struct operation op;
     struct scratch scratch[SCRATCH_COUNT];
@@ -87,7 +87,7 @@ struct engine_cpu {
     enum engine_answer answer;
     uint64_t answer_data;
     bool data_given; /* an answer to the present access was data, not a restart */
-    bool replaced; /* by `context`, set while an access was waiting */
+    bool replaced;   /* by `context`, set while an access was waiting */
     seL4_UserContext context;
 
     bool forget_all; /* code that was translated before */
@@ -113,7 +113,8 @@ void access_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
 /* An access in a window that stage 2 doesn't allow. True: it does now. False: `page` has the answer
  * where the access looks for it. */
 enum window_access { WINDOW_READ, WINDOW_WRITE, WINDOW_WRITE_BYTE };
-bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access, uint8_t *page);
+bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access,
+                      uint8_t *page);
 
 /* What the load or store at `pc` accesses; false: it is none that is known. */
 bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *write);

@@ -2,9 +2,9 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * What an AArch64 load or store does, from its 32 bits: Arm ARM DDI 0487, "Loads and stores". A trapped
- * access of the guest CPU comes in parts (8 bytes as two of 4, unaligned ones as aligned supersets or
- * single bytes); only the instruction says which access they belong to.
+ * What an AArch64 load or store does, from its 32 bits: Arm ARM DDI 0487, "Loads and stores". A
+ * trapped access of the guest CPU comes in parts (8 bytes as two of 4, unaligned ones as aligned
+ * supersets or single bytes); only the instruction says which access they belong to.
  */
 #pragma once
 

@@ -2,13 +2,13 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * The guest CPU, as the VM runtime sees it: run a vcpu until something needs the VMM, answer, run on.
- * Unicorn is behind it; nothing of it shows here.
+ * The guest CPU, as the VM runtime sees it: run a vcpu until something needs the VMM, answer, run
+ * on. Unicorn is behind it; nothing of it shows here.
  *
- * A VM has one engine: its windows. A window is a range of guest addresses that the guest CPU accesses
- * as host memory, at full speed, once the frames behind it are there. Whatever is not in a window, and
- * whatever in a window stage 2 doesn't allow, comes out as an exit. Frames outside all windows work
- * too, slowly; ENGINE_EXIT_OUTSIDE tells that a window would pay.
+ * A VM has one engine: its windows. A window is a range of guest addresses that the guest CPU
+ * accesses as host memory, at full speed, once the frames behind it are there. Whatever is not in a
+ * window, and whatever in a window stage 2 doesn't allow, comes out as an exit. Frames outside all
+ * windows work too, slowly; ENGINE_EXIT_OUTSIDE tells that a window would pay.
  *
  * An engine and its CPUs are used by one thread at a time; two engines are independent. Only
  * engine_cpu_kick() may be called at any time, from any thread or signal handler.
@@ -27,8 +27,8 @@ struct engine_cpu;
 
 enum engine_exit_kind {
     ENGINE_EXIT_MEMORY,  /* an access that stage 2 doesn't allow waits for engine_cpu_answer() */
-    ENGINE_EXIT_OPAQUE,  /* the same, of an instruction that can't be emulated: only ENGINE_RESTART, once
-                            stage 2 allows it, and ENGINE_ABORT answer it */
+    ENGINE_EXIT_OPAQUE,  /* the same, of an instruction that can't be emulated: only ENGINE_RESTART,
+                            once  stage 2 allows it, and ENGINE_ABORT answer it */
     ENGINE_EXIT_TRAP,    /* SMC or HVC: pc is the instruction's, hsr its syndrome */
     ENGINE_EXIT_WAIT,    /* WFI; pc and hsr as above */
     ENGINE_EXIT_SLICE,   /* the slice is used up */
@@ -43,7 +43,7 @@ struct engine_exit {
     uint64_t address; /* guest-physical */
     unsigned size;    /* 1, 2, 4 or 8; the address is a multiple of it */
     bool write;
-    bool fetch; /* an instruction was to be read */
+    bool fetch;    /* an instruction was to be read */
     uint64_t data; /* of a write; of a read: what the register holds, as far as known */
     uint32_t hsr;
     const char *why;
@@ -53,7 +53,7 @@ enum engine_answer {
     ENGINE_ADVANCE, /* done; `data` is what was read, in the lowest bits */
     ENGINE_SKIP,    /* done as if it had not been */
     ENGINE_RESTART, /* look again: stage 2 may allow it now */
-    ENGINE_ABORT,   /* the guest gets a synchronous external abort; if it can't, ENGINE_EXIT_BROKEN */
+    ENGINE_ABORT, /* the guest gets a synchronous external abort; if it can't, ENGINE_EXIT_BROKEN */
 };
 
 /* ------------------------------------------------------------------------------------ windows */

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * The stack, from its low end: a page without access, then what makecontext() uses. Sanitizers follow
- * stacks, so they are told of each switch.
+ * The stack, from its low end: a page without access, then what makecontext() uses. Sanitizers
+ * follow stacks, so they are told of each switch.
  */
 #include "fiber.h"
 
@@ -48,10 +48,6 @@ static void leaving_outside(struct fiber *fiber)
 #ifdef FIBER_ASAN
     __sanitizer_start_switch_fiber(&fiber->fake_outside, fiber->stack, STACK_BYTES);
 #endif
-#ifdef FIBER_TSAN
-    fiber->race_outside = __tsan_get_current_fiber();
-    __tsan_switch_to_fiber(fiber->race_inside, 0);
-#endif
     (void)fiber;
 }
 
@@ -66,7 +62,8 @@ static void back_outside(struct fiber *fiber)
 static void arrived_inside(struct fiber *fiber)
 {
 #ifdef FIBER_ASAN
-    __sanitizer_finish_switch_fiber(fiber->fake_inside, &fiber->outside_stack, &fiber->outside_bytes);
+    __sanitizer_finish_switch_fiber(fiber->fake_inside, &fiber->outside_stack,
+                                    &fiber->outside_bytes);
 #endif
     (void)fiber;
 }
@@ -75,9 +72,6 @@ static void leaving_inside(struct fiber *fiber)
 {
 #ifdef FIBER_ASAN
     __sanitizer_start_switch_fiber(&fiber->fake_inside, fiber->outside_stack, fiber->outside_bytes);
-#endif
-#ifdef FIBER_TSAN
-    __tsan_switch_to_fiber(fiber->race_outside, 0);
 #endif
     (void)fiber;
 }
@@ -150,16 +144,31 @@ void fiber_destroy(struct fiber *fiber)
     free(fiber);
 }
 
-void fiber_enter(struct fiber *fiber)
+/* For the thread sanitizer each stack is a thread; it is told in the very function that switches,
+ * which itself is not looked at. */
+#ifdef FIBER_TSAN
+#define FIBER_SWITCHES __attribute__((no_sanitize("thread")))
+#define FIBER_NOW(race) __tsan_switch_to_fiber((race), 0)
+#define FIBER_HERE() __tsan_get_current_fiber()
+#else
+#define FIBER_SWITCHES
+#define FIBER_NOW(race) ((void)(race))
+#define FIBER_HERE() NULL
+#endif
+
+FIBER_SWITCHES void fiber_enter(struct fiber *fiber)
 {
     leaving_outside(fiber);
+    fiber->race_outside = FIBER_HERE();
+    FIBER_NOW(fiber->race_inside);
     swapcontext(&fiber->outside, &fiber->inside);
     back_outside(fiber);
 }
 
-void fiber_leave(struct fiber *fiber)
+FIBER_SWITCHES void fiber_leave(struct fiber *fiber)
 {
     leaving_inside(fiber);
+    FIBER_NOW(fiber->race_outside);
     swapcontext(&fiber->inside, &fiber->outside);
     arrived_inside(fiber);
 }

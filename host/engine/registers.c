@@ -144,8 +144,8 @@ static void set_mode_and_sp(uc_engine *uc, uint32_t pstate, uint64_t sp_el0, uin
     set(uc, UC_ARM64_REG_SP, (pstate & MODE_MASK) == MODE_EL1H ? sp_el1 : sp_el0);
 }
 
-/* SCR_EL3: EL2 and below are 64 bits wide and not secure, HVC isn't undefined. HCR_EL2: EL1 is 64 bits
- * wide. Without them a guest that turns its MMU on gets prefetch aborts without end. */
+/* SCR_EL3: EL2 and below are 64 bits wide and not secure, HVC isn't undefined. HCR_EL2: EL1 is 64
+ * bits wide. Without them a guest that turns its MMU on gets prefetch aborts without end. */
 void registers_reset(uc_engine *uc)
 {
     register_system_set(uc, SYSTEM_SCR_EL3, UINT64_C(1) << 10 | 1 << 8 | 1);

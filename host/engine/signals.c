@@ -2,14 +2,14 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Accesses in a window that stage 2 doesn't allow, or whose frame isn't under the window yet, come as
- * SIGSEGV. If there is a frame, it is put there and the host's instruction starts again. If there is
- * none, the VMM is asked; then a page with the answer stands in the window for the one host
- * instruction, which is single-stepped, and SIGTRAP takes the page away. What is not the guest's goes
- * to whoever handled the signal before.
+ * Accesses in a window that stage 2 doesn't allow, or whose frame isn't under the window yet, come
+ * as SIGSEGV. If there is a frame, it is put there and the host's instruction starts again. If
+ * there is none, the VMM is asked; then a page with the answer stands in the window for the one
+ * host instruction, which is single-stepped, and SIGTRAP takes the page away. What is not the
+ * guest's goes to whoever handled the signal before.
  *
- * The handlers run on the CPU's own stack, not on an alternate one: an access may wait there for its
- * answer while another CPU's access comes.
+ * The handlers run on the CPU's own stack, not on an alternate one: an access may wait there for
+ * its answer while another CPU's access comes.
  */
 #define _GNU_SOURCE
 #include "cpu.h"
@@ -22,7 +22,8 @@
 #include <ucontext.h>
 
 #ifndef __x86_64__
-#error "the guest CPU's windows need an x86-64 host: signals.c knows only its way to step an instruction"
+#error \
+    "the guest CPU's windows need an x86-64 host: signals.c knows only its way to step an instruction"
 #endif
 
 enum { ERROR_WRITE = 2, TRAP_FLAG = 0x100 };
@@ -58,8 +59,8 @@ static void default_action(int signal, const siginfo_t *info)
     }
 }
 
-/* As if our handler weren't there. A handler that was put over ours may hand on to ours in turn: such a
- * circle ends here. */
+/* As if our handler weren't there. A handler that was put over ours may hand on to ours in turn:
+ * such a circle ends here. */
 static void hand_on(const struct sigaction *action, int signal, siginfo_t *info, void *context)
 {
     bool is_function = (action->sa_flags & SA_SIGINFO) ||
@@ -98,7 +99,8 @@ static bool is_byte_store(const ucontext_t *context)
 {
     const uint8_t *code = (const uint8_t *)context->uc_mcontext.gregs[REG_RIP];
 
-    while ((*code & 0xf0) == 0x40 || *code == 0x64 || *code == 0x65 || *code == 0x66 || *code == 0x67) {
+    while ((*code & 0xf0) == 0x40 || *code == 0x64 || *code == 0x65 || *code == 0x66 ||
+           *code == 0x67) {
         code++;
     }
     return *code == 0x88 || *code == 0xc6;
@@ -126,7 +128,8 @@ static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *cont
     gpa = window->base + (uint64_t)(address - window->host);
     while (!window_fill(cpu->engine, window, gpa, access != WINDOW_READ)) {
         if (!access_in_window(cpu, gpa, access, page)) {
-            scratch_place(cpu, (uint8_t *)((uintptr_t)address & ~(uintptr_t)(PAGE_BYTES - 1)), page);
+            scratch_place(cpu, (uint8_t *)((uintptr_t)address & ~(uintptr_t)(PAGE_BYTES - 1)),
+                          page);
             context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
             break;
         }

@@ -14,8 +14,8 @@
 #include "cpu.h"
 
 enum {
-    GRAIN_BITS = 21,     /* of `touched`, and of how host and guest addresses are aligned */
-    FILL_LEAVES = 512,   /* one fault fills at most so many */
+    GRAIN_BITS = 21,   /* of `touched`, and of how host and guest addresses are aligned */
+    FILL_LEAVES = 512, /* one fault fills at most so many */
 };
 
 #define GRAIN (UINT64_C(1) << GRAIN_BITS)
@@ -57,8 +57,8 @@ void engine_destroy(struct engine *engine)
 static uint8_t *take_area(uint64_t base, uint64_t size)
 {
     uint64_t lead = base & (GRAIN - 1);
-    uint8_t *area = mmap(NULL, size + 2 * GRAIN, PROT_NONE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *area =
+        mmap(NULL, size + 2 * GRAIN, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     uint8_t *start;
 
     if (area == MAP_FAILED) {
@@ -194,8 +194,8 @@ static bool cover(const struct window *window, uint64_t start, uint64_t end)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
-/* A hole in the middle of a mapping takes one more of the 65,530 that a process may have; covering the
- * whole window takes none. Going on with what stage 2 no longer allows is no choice. */
+/* A hole in the middle of a mapping takes one more of the 65,530 that a process may have; covering
+ * the whole window takes none. Going on with what stage 2 no longer allows is no choice. */
 static void drop(const struct window *window, uint64_t start, uint64_t end)
 {
     if (!cover(window, start, end) && !cover(window, window->base, window->base + window->size)) {
@@ -237,7 +237,8 @@ bool window_fill(struct engine *engine, const struct window *window, uint64_t gp
     if (place(engine, window, start, end, leaf.paddr, leaf.write)) {
         return true;
     }
-    /* Too many mappings: dropping the window's gives them back; the guest touches its frames again. */
+    /* Too many mappings: dropping the window's gives them back; the guest touches its frames again.
+     */
     drop(window, window->base, window->base + window->size);
     return place(engine, window, start, end, leaf.paddr, leaf.write);
 }

@@ -129,7 +129,8 @@ vm_vcpu_t *vm_create_vcpu(vm_t *vm, int priority)
     struct fault *fault;
 
     if (runtime == NULL || vm->num_vcpus == CONFIG_MAX_NUM_NODES) {
-        ZF_LOGE("vm_create_vcpu: %s", runtime == NULL ? "no VM" : "the VM has all the vcpus it may have");
+        ZF_LOGE("vm_create_vcpu: %s",
+                runtime == NULL ? "no VM" : "the VM has all the vcpus it may have");
         return NULL;
     }
     fault = calloc(1, sizeof(*fault));

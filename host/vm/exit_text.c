@@ -22,15 +22,17 @@ static const char *trap_name(uint32_t hsr)
     }
 }
 
-static int access_text(const struct guestmem_host_vm_exit *exit, const char *why, char *text, size_t size)
+static int access_text(const struct guestmem_host_vm_exit *exit, const char *why, char *text,
+                       size_t size)
 {
     if (exit->reason == GUESTMEM_HOST_VM_FETCH) {
         return snprintf(text, size,
-                        "vcpu %u jumped to 0x%" PRIx64 " (guest-physical 0x%" PRIx64 "): %s", exit->vcpu,
-                        exit->pc, exit->address, why);
+                        "vcpu %u jumped to 0x%" PRIx64 " (guest-physical 0x%" PRIx64 "): %s",
+                        exit->vcpu, exit->pc, exit->address, why);
     }
     return snprintf(text, size, "vcpu %u's %s of %u bytes at 0x%" PRIx64 ", pc 0x%" PRIx64 ": %s",
-                    exit->vcpu, exit->write ? "write" : "read", exit->size, exit->address, exit->pc, why);
+                    exit->vcpu, exit->write ? "write" : "read", exit->size, exit->address, exit->pc,
+                    why);
 }
 
 int guestmem_host_vm_exit_text(const struct guestmem_host_vm_exit *exit, char *text, size_t size)
@@ -46,11 +48,11 @@ int guestmem_host_vm_exit_text(const struct guestmem_host_vm_exit *exit, char *t
     case GUESTMEM_HOST_VM_FETCH:
         return access_text(exit, why, text, size);
     case GUESTMEM_HOST_VM_TRAP:
-        return snprintf(text, size, "vcpu %u's %s, hsr 0x%" PRIx32 ", pc 0x%" PRIx64 ": %s", exit->vcpu,
-                        trap_name(exit->hsr), exit->hsr, exit->pc, why);
+        return snprintf(text, size, "vcpu %u's %s, hsr 0x%" PRIx32 ", pc 0x%" PRIx64 ": %s",
+                        exit->vcpu, trap_name(exit->hsr), exit->hsr, exit->pc, why);
     case GUESTMEM_HOST_VM_CPU:
-        return snprintf(text, size, "vcpu %u can't go on at pc 0x%" PRIx64 ": %s", exit->vcpu, exit->pc,
-                        why);
+        return snprintf(text, size, "vcpu %u can't go on at pc 0x%" PRIx64 ": %s", exit->vcpu,
+                        exit->pc, why);
     case GUESTMEM_HOST_VM_NOTIFICATION:
     case GUESTMEM_HOST_VM_NO_VCPU:
         break;

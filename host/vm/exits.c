@@ -36,7 +36,8 @@ static int window_visit(const struct guestmem_map_entry *entry, void *cookie)
     for (int i = 0; i < GUESTMEM_SIZE_COUNT; i++) {
         backed = backed || entry->frames[i] > 0;
     }
-    if (!backed || entry->kind == GUESTMEM_KIND_POOL || (entry->kind == GUESTMEM_KIND_RAM) != visit->ram) {
+    if (!backed || entry->kind == GUESTMEM_KIND_POOL ||
+        (entry->kind == GUESTMEM_KIND_RAM) != visit->ram) {
         return 0;
     }
     /* Whatever finds no place works outside windows, slower. */
@@ -89,7 +90,8 @@ static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, co
 
 static int end_access(struct fault *fault, const char *why)
 {
-    return end_with(fault, fault->exit.fetch ? GUESTMEM_HOST_VM_FETCH : GUESTMEM_HOST_VM_ACCESS, why);
+    return end_with(fault, fault->exit.fetch ? GUESTMEM_HOST_VM_FETCH : GUESTMEM_HOST_VM_ACCESS,
+                    why);
 }
 
 /* --------------------------------------------------------------------------------- accesses */
@@ -189,7 +191,8 @@ static int trap_handle(struct fault *fault)
         return smc_handle(fault, smc);
     }
     if (arch->unhandled_vcpu_callback != NULL) {
-        if (arch->unhandled_vcpu_callback(&fault->vcpu, hsr, arch->unhandled_vcpu_callback_cookie) != 0) {
+        if (arch->unhandled_vcpu_callback(&fault->vcpu, hsr,
+                                          arch->unhandled_vcpu_callback_cookie) != 0) {
             return end_with(fault, GUESTMEM_HOST_VM_TRAP, "its handler gave an error");
         }
         return 0;

@@ -56,15 +56,18 @@ static enum turn notifications(struct runtime *runtime)
     }
     vm->run.exit_reason = VM_GUEST_NOTIFICATION_EXIT;
     if (vm->run.notification_callback == NULL) {
-        return fail(runtime, GUESTMEM_HOST_VM_NOTIFICATION, "a notification came and nobody takes them");
+        return fail(runtime, GUESTMEM_HOST_VM_NOTIFICATION,
+                    "a notification came and nobody takes them");
     }
     if (vm->run.notification_callback(vm, badges, tag, vm->run.notification_callback_cookie) != 0) {
-        return fail(runtime, GUESTMEM_HOST_VM_NOTIFICATION, "the notification callback gave an error");
+        return fail(runtime, GUESTMEM_HOST_VM_NOTIFICATION,
+                    "the notification callback gave an error");
     }
     return TURN_ON;
 }
 
-/* Give the replies that have come, and end the idling that is over. The number of vcpus that are on. */
+/* Give the replies that have come, and end the idling that is over. The number of vcpus that are
+ * on. */
 static unsigned refresh(struct runtime *runtime, bool woken)
 {
     unsigned on = 0;
@@ -247,7 +250,8 @@ int vcpu_start(vm_vcpu_t *vcpu)
 
 /* --------------------------------------------------------------------------- callbacks */
 
-int vm_register_unhandled_mem_fault_callback(vm_t *vm, unhandled_mem_fault_callback_fn fault_handler,
+int vm_register_unhandled_mem_fault_callback(vm_t *vm,
+                                             unhandled_mem_fault_callback_fn fault_handler,
                                              void *cookie)
 {
     if (vm == NULL) {
@@ -259,7 +263,8 @@ int vm_register_unhandled_mem_fault_callback(vm_t *vm, unhandled_mem_fault_callb
     return 0;
 }
 
-int vm_register_notification_callback(vm_t *vm, notification_callback_fn notification_callback, void *cookie)
+int vm_register_notification_callback(vm_t *vm, notification_callback_fn notification_callback,
+                                      void *cookie)
 {
     if (vm == NULL || notification_callback == NULL) {
         ZF_LOGE("vm_register_notification_callback: no VM or no callback");

@@ -34,11 +34,11 @@ struct fault {
     struct runtime *runtime;
     struct engine_cpu *cpu;
     enum vcpu_state state;
-    uint64_t idle_until;      /* nanoseconds of the monotonic clock */
+    uint64_t idle_until; /* nanoseconds of the monotonic clock */
     enum pending kind;
-    struct engine_exit exit;  /* what the fault is */
-    seL4_Word data;           /* a write's; of a read, what was set, in its lanes */
-    atomic_int reply;         /* enum fault_reply; set from any thread */
+    struct engine_exit exit; /* what the fault is */
+    seL4_Word data;          /* a write's; of a read, what was set, in its lanes */
+    atomic_int reply;        /* enum fault_reply; set from any thread */
 };
 
 struct runtime {
@@ -46,11 +46,11 @@ struct runtime {
     struct runtime *next;
     struct guestmem_host *host;
     struct engine *engine;
-    int event;             /* eventfd: wakes vm_run() */
+    int event; /* eventfd: wakes vm_run() */
     atomic_bool stop;
     atomic_ulong badges;
     bool running;
-    unsigned turn;         /* the vcpu that ran last */
+    unsigned turn; /* the vcpu that ran last */
     struct guestmem_host_vm_exit exit;
     guestmem_host_vm_fault_fn watcher; /* NULL: nobody watches */
     void *watcher_cookie;

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Who may run: one thread at a time, in the order of asking. guestmem_host_vm_enter() and _leave() are
- * its two calls; a thread that has the turn may take it again.
+ * Who may run: one thread at a time, in the order of asking. guestmem_host_vm_enter() and _leave()
+ * are its two calls; a thread that has the turn may take it again.
  */
 #pragma once
 

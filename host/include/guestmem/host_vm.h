@@ -4,10 +4,11 @@
  *
  * The VM runtime on the host: what sel4vm's interface has no call for.
  *
- * vm_run() is the VMM's loop. It runs the VM's vcpus in turns and makes every callback itself, on the
- * thread that called it; so a VM's memory has one thread. VMs may run on several threads: they take
- * turns, as on one core, and while one of them runs or has a callback no other does. A thread that
- * works on the environment beside running VMs takes the same turns with guestmem_host_vm_enter().
+ * vm_run() is the VMM's loop. It runs the VM's vcpus in turns and makes every callback itself, on
+ * the thread that called it; so a VM's memory has one thread. VMs may run on several threads: they
+ * take turns, as on one core, and while one of them runs or has a callback no other does. A thread
+ * that works on the environment beside running VMs takes the same turns with
+ * guestmem_host_vm_enter().
  */
 #pragma once
 
@@ -48,12 +49,14 @@ void guestmem_host_vm_leave(void);
  */
 void guestmem_host_vm_code_changed(vm_t *vm, uintptr_t base, size_t size);
 
-/* ------------------------------------------------------------------------- why vm_run() returned */
+/* ------------------------------------------------------------------------- why vm_run() returned
+ */
 
 enum guestmem_host_vm_reason {
     GUESTMEM_HOST_VM_NOT_RUN, /* it hasn't */
     GUESTMEM_HOST_VM_STOPPED, /* guestmem_host_vm_stop(); the only one with which vm_run() is 0 */
-    GUESTMEM_HOST_VM_ACCESS,  /* a guest access that nobody handled, or whose handler gave FAULT_ERROR */
+    GUESTMEM_HOST_VM_ACCESS,  /* a guest access that nobody handled, or whose handler gave
+                                 FAULT_ERROR */
     GUESTMEM_HOST_VM_FETCH,   /* the guest jumped to where no instruction can be read */
     GUESTMEM_HOST_VM_TRAP,    /* an SMC, HVC or WFI that nobody handled, or whose handler failed */
     GUESTMEM_HOST_VM_NOTIFICATION, /* the notification callback failed, or there is none */
@@ -68,9 +71,9 @@ struct guestmem_host_vm_exit {
     uint64_t address; /* guest-physical, of the access or fetch */
     unsigned size;    /* bytes */
     bool write;
-    uint64_t data;    /* of a write */
-    uint32_t hsr;     /* the syndrome (ESR_EL2) of a trap */
-    const char *why;  /* static text, or NULL */
+    uint64_t data;   /* of a write */
+    uint32_t hsr;    /* the syndrome (ESR_EL2) of a trap */
+    const char *why; /* static text, or NULL */
 };
 
 void guestmem_host_vm_get_exit(vm_t *vm, struct guestmem_host_vm_exit *exit);
@@ -103,9 +106,9 @@ void guestmem_host_vm_watch_faults(vm_t *vm, guestmem_host_vm_fault_fn seen, voi
 /* -------------------------------------------------------------------------------------- the end */
 
 /*
- * Take the whole VM down: vcpus in any state, guest CPU, memory (guestmem_destroy()), the root of its
- * address space, its name. Accepts NULL, a zeroed VM and one that vm_init() failed on.
- * Returns 0; -EBUSY: it runs.
+ * Take the whole VM down: vcpus in any state, guest CPU, memory (guestmem_destroy()), the root of
+ * its address space, its name. Accepts NULL, a zeroed VM and one that vm_init() failed on. Returns
+ * 0; -EBUSY: it runs.
  */
 int guestmem_host_vm_destroy(vm_t *vm);
 

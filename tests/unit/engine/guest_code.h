@@ -11,8 +11,8 @@ enum guest_code {
     GC_WFI = 0xd503207f,
     GC_UDF = 0x00000000,
     GC_RET = 0xd65f03c0,
-    GC_SPIN = 0x14000000,            /* b . */
-    GC_BR_X1 = 0xd61f0020,           /* br x1 */
+    GC_SPIN = 0x14000000,  /* b . */
+    GC_BR_X1 = 0xd61f0020, /* br x1 */
     GC_ERET = 0xd69f03e0,
     GC_MSR_VBAR_X6 = 0xd518c006,     /* msr vbar_el1, x6 */
     GC_ADD_X1_8 = 0x91002021,        /* add x1, x1, #8 */

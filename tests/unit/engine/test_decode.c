@@ -22,16 +22,16 @@ struct expected {
 };
 
 static const struct expected singles[] = {
-    {GC_LDR_X0, true, false, 8, 1, 0},          {GC_LDR_W2, true, false, 4, 1, 0},
-    {GC_LDR_W0_AT_2, true, false, 4, 1, 2},     {GC_LDR_X0_AT_6, true, false, 8, 1, 6},
-    {GC_STR_X2_AT_5, false, true, 8, 1, 5},     {GC_LDRSB_X2, true, false, 1, 1, 0},
-    {GC_LDRB_W2, true, false, 1, 1, 0},         {GC_LDRH_W2_AT_2, true, false, 2, 1, 2},
-    {GC_STR_W2, false, true, 4, 1, 0},          {GC_STRB_W2, false, true, 1, 1, 0},
-    {GC_STR_X2_PRE_8, false, true, 8, 1, 8},    {GC_STR_XZR, false, true, 8, 1, 0},
+    {GC_LDR_X0, true, false, 8, 1, 0},           {GC_LDR_W2, true, false, 4, 1, 0},
+    {GC_LDR_W0_AT_2, true, false, 4, 1, 2},      {GC_LDR_X0_AT_6, true, false, 8, 1, 6},
+    {GC_STR_X2_AT_5, false, true, 8, 1, 5},      {GC_LDRSB_X2, true, false, 1, 1, 0},
+    {GC_LDRB_W2, true, false, 1, 1, 0},          {GC_LDRH_W2_AT_2, true, false, 2, 1, 2},
+    {GC_STR_W2, false, true, 4, 1, 0},           {GC_STRB_W2, false, true, 1, 1, 0},
+    {GC_STR_X2_PRE_8, false, true, 8, 1, 8},     {GC_STR_XZR, false, true, 8, 1, 0},
     {GC_LDUR_X2_MINUS_1, true, false, 8, 1, -1}, {GC_LDR_X2_PC_8, true, false, 8, 1, 8},
-    {GC_LDR_D3_AT_16, true, false, 8, 1, 16},   {GC_LDTR_W2, true, false, 4, 1, 0},
-    {GC_LDAR_W2, true, false, 4, 1, 0},         {GC_STLR_W2, false, true, 4, 1, 0},
-    {GC_LDXR_X2, true, false, 8, 1, 0},         {GC_STXR_W5_X2, true, true, 8, 1, 0},
+    {GC_LDR_D3_AT_16, true, false, 8, 1, 16},    {GC_LDTR_W2, true, false, 4, 1, 0},
+    {GC_LDAR_W2, true, false, 4, 1, 0},          {GC_STLR_W2, false, true, 4, 1, 0},
+    {GC_LDXR_X2, true, false, 8, 1, 0},          {GC_STXR_W5_X2, true, true, 8, 1, 0},
 };
 
 static const struct expected several[] = {

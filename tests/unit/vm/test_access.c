@@ -42,7 +42,8 @@ static struct {
     vm_vcpu_t *vcpu;
 } device;
 
-static memory_fault_result_t device_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size, void *cookie)
+static memory_fault_result_t device_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
+                                          void *cookie)
 {
     struct seen *seen = &device.seen[device.count++];
 
@@ -88,7 +89,8 @@ static void reads_take_their_bytes_from_the_lane(void **state)
     struct fixture *fixture = *state;
 
     device_make(fixture, FAULT_HANDLED, 0x44332211);
-    assert_int_equal(FIXTURE_RUN(fixture, GC_LDRB_W2_AT_3, GC_LDRH_W3_AT_2, GC_LDR_W0_AT_4, GC_HVC(0)), 0);
+    assert_int_equal(
+        FIXTURE_RUN(fixture, GC_LDRB_W2_AT_3, GC_LDRH_W3_AT_2, GC_LDR_W0_AT_4, GC_HVC(0)), 0);
     assert_int_equal(device.count, 3);
     assert_int_equal(device.seen[0].addr, FIXTURE_DEVICE + 3);
     assert_int_equal(device.seen[0].size, 1);
@@ -109,7 +111,8 @@ static void writes_bring_their_bytes_lowest(void **state)
 
     device_make(fixture, FAULT_HANDLED, 0);
     fixture->context.x2 = 0x1122334455667788;
-    assert_int_equal(FIXTURE_RUN(fixture, GC_STRB_W2_AT_1, GC_STR_W2, GC_STR_X2, GC_STR_XZR, GC_HVC(0)), 0);
+    assert_int_equal(
+        FIXTURE_RUN(fixture, GC_STRB_W2_AT_1, GC_STR_W2, GC_STR_X2, GC_STR_XZR, GC_HVC(0)), 0);
     assert_int_equal(device.count, 4);
     assert_false(device.seen[0].read);
     assert_int_equal(device.seen[0].data, 0x88);
@@ -138,8 +141,9 @@ static void D37_unaligned_pairs_and_vectors_are_natural_accesses(void **state)
     struct fixture *fixture = *state;
 
     device_make(fixture, FAULT_HANDLED, 0);
-    assert_int_equal(FIXTURE_RUN(fixture, GC_STR_X2_AT_5, GC_LDP_X2_X3, GC_STR_X2_PRE_8, GC_STR_Q0, GC_HVC(0)),
-                     0);
+    assert_int_equal(
+        FIXTURE_RUN(fixture, GC_STR_X2_AT_5, GC_LDP_X2_X3, GC_STR_X2_PRE_8, GC_STR_Q0, GC_HVC(0)),
+        0);
     assert_int_equal(device.count, 9);
     for (unsigned i = 0; i < device.count; i++) {
         assert_int_equal(device.seen[i].addr % device.seen[i].size, 0);
@@ -209,7 +213,8 @@ static void what_nobody_handles_goes_to_the_unhandled_handler(void **state)
     guestmem_host_vm_get_exit(&fixture->vm, &exit);
     assert_int_equal(exit.reason, GUESTMEM_HOST_VM_ACCESS);
     assert_int_equal(exit.address, 0x08000000);
-    assert_int_equal(vm_register_unhandled_mem_fault_callback(&fixture->vm, unhandled_fault, NULL), 0);
+    assert_int_equal(vm_register_unhandled_mem_fault_callback(&fixture->vm, unhandled_fault, NULL),
+                     0);
     assert_int_equal(vm_run(&fixture->vm), 0);
     assert_int_equal(fixture_context(fixture).x2, 0x77);
     assert_int_equal(vm_register_unhandled_mem_fault_callback(&fixture->vm, NULL, NULL), 0);
@@ -225,7 +230,8 @@ static memory_fault_result_t map_on_demand(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t 
     (void)vcpu;
     (void)size;
     fixture->calls++;
-    res = vm_reserve_memory_at(vm, addr & ~(uintptr_t)0xfff, 0x1000, default_error_fault_callback, NULL);
+    res = vm_reserve_memory_at(vm, addr & ~(uintptr_t)0xfff, 0x1000, default_error_fault_callback,
+                               NULL);
     return res != NULL && map_frame_alloc_reservation(vm, res) == 0 ? FAULT_RESTART : FAULT_ERROR;
 }
 
@@ -233,7 +239,8 @@ static void a_callback_may_map_and_restart(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(vm_register_unhandled_mem_fault_callback(&fixture->vm, map_on_demand, fixture), 0);
+    assert_int_equal(vm_register_unhandled_mem_fault_callback(&fixture->vm, map_on_demand, fixture),
+                     0);
     fixture->context.x1 = 0x20000000;
     fixture->context.x2 = 0x1234;
     assert_int_equal(FIXTURE_RUN(fixture, GC_STR_X2, GC_LDR_X0, GC_HVC(0)), 0);
@@ -262,7 +269,8 @@ static void restarting_for_ever_can_be_stopped(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(vm_register_unhandled_mem_fault_callback(&fixture->vm, restart_always, fixture), 0);
+    assert_int_equal(
+        vm_register_unhandled_mem_fault_callback(&fixture->vm, restart_always, fixture), 0);
     fixture->context.x1 = 0x20000000;
     assert_int_equal(FIXTURE_RUN(fixture, GC_LDR_X0, GC_HVC(0)), 0);
     assert_int_equal(fixture->calls, 1000);
@@ -312,8 +320,8 @@ static void an_answer_may_come_from_a_notification(void **state)
     assert_int_equal(fixture_context(fixture).x2, 0xabcd);
 }
 
-static memory_fault_result_t answered_by_thread(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
-                                                void *cookie)
+static memory_fault_result_t answered_by_thread(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                                size_t size, void *cookie)
 {
     pthread_t *thread = cookie;
 
@@ -330,7 +338,8 @@ static void an_answer_may_come_from_another_thread(void **state)
     struct fixture *fixture = *state;
     pthread_t thread;
 
-    assert_non_null(vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000, answered_by_thread, &thread));
+    assert_non_null(
+        vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000, answered_by_thread, &thread));
     fixture->context.x1 = FIXTURE_DEVICE;
     assert_int_equal(FIXTURE_RUN(fixture, GC_LDR_W2, GC_HVC(0)), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -354,7 +363,8 @@ static void an_access_waits_over_a_stop_and_its_answer_counts(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_non_null(vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000, stop_unanswered, fixture));
+    assert_non_null(
+        vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000, stop_unanswered, fixture));
     fixture->context.x1 = FIXTURE_DEVICE;
     assert_int_equal(FIXTURE_RUN(fixture, GC_LDR_W2, GC_HVC(0)), 0);
     assert_int_equal(fixture_context(fixture).pc, FIXTURE_RAM);
@@ -369,7 +379,8 @@ static void a_vm_with_a_waiting_access_can_be_destroyed(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_non_null(vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000, stop_unanswered, fixture));
+    assert_non_null(
+        vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000, stop_unanswered, fixture));
     fixture->context.x1 = FIXTURE_DEVICE;
     assert_int_equal(FIXTURE_RUN(fixture, GC_LDR_W2, GC_HVC(0)), 0);
     assert_int_equal(guestmem_host_vm_destroy(&fixture->vm), 0);
@@ -392,7 +403,8 @@ static void without_a_fault_the_calls_do_nothing(void **state)
     assert_int_equal(FIXTURE_RUN(fixture, GC_HVC(0)), 0);
 }
 
-/* --------------------------------------------------------------------------- memory that changes */
+/* --------------------------------------------------------------------------- memory that changes
+ */
 
 static void a_read_only_page_shows_the_vmms_writes_and_traps_the_guests(void **state)
 {
@@ -402,7 +414,8 @@ static void a_read_only_page_shows_the_vmms_writes_and_traps_the_guests(void **s
     memset(&device, 0, sizeof(device));
     device.result = FAULT_HANDLED;
     device.advance = true;
-    page = create_allocated_reservation_frame(&fixture->vm, 0x10000000, seL4_CanRead, device_fault, NULL);
+    page = create_allocated_reservation_frame(&fixture->vm, 0x10000000, seL4_CanRead, device_fault,
+                                              NULL);
     assert_non_null((void *)page);
     fixture->context.x1 = 0x10000000;
     fixture->context.x2 = 0x4242;
@@ -420,8 +433,8 @@ static void a_read_only_page_shows_the_vmms_writes_and_traps_the_guests(void **s
 static void memory_that_is_freed_is_nobodys_and_may_be_a_device_then(void **state)
 {
     struct fixture *fixture = *state;
-    vm_memory_reservation_t *res =
-        vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000, default_error_fault_callback, NULL);
+    vm_memory_reservation_t *res = vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE, 0x1000,
+                                                        default_error_fault_callback, NULL);
 
     assert_int_equal(map_frame_alloc_reservation(&fixture->vm, res), 0);
     fixture->context.x1 = FIXTURE_DEVICE;
@@ -465,7 +478,8 @@ static void small_devices_share_a_page(void **state)
     struct fixture *fixture = *state;
 
     device_make(fixture, FAULT_HANDLED, 0x10);
-    assert_non_null(vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE + 0x20, 8, device_fault, NULL));
+    assert_non_null(
+        vm_reserve_memory_at(&fixture->vm, FIXTURE_DEVICE + 0x20, 8, device_fault, NULL));
     fixture->context.x1 = FIXTURE_DEVICE + 0x1c;
     assert_int_equal(FIXTURE_RUN(fixture, GC_LDR_W2, GC_LDR_W0_AT_4, GC_HVC(0)), 0);
     assert_int_equal(device.count, 2);

@@ -2,9 +2,9 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Debian's U-Boot, unmodified, to its prompt and to its poweroff. 128 MiB of RAM at 0x40000000 with the
- * device tree at its start, the image at 0 in frames that the guest only reads, a PL011 at 0x09000000 by
- * fault callback.
+ * Debian's U-Boot, unmodified, to its prompt and to its poweroff. 128 MiB of RAM at 0x40000000 with
+ * the device tree at its start, the image at 0 in frames that the guest only reads, a PL011 at
+ * 0x09000000 by fault callback.
  */
 #include "vm_fixture.h"
 
@@ -60,7 +60,8 @@ static void put(struct board *board, char byte)
     }
 }
 
-static memory_fault_result_t uart(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size, void *cookie)
+static memory_fault_result_t uart(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
+                                  void *cookie)
 {
     struct board *board = cookie;
     uintptr_t offset = addr - UART;
@@ -76,13 +77,15 @@ static memory_fault_result_t uart(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, siz
         set_vcpu_fault_data(vcpu, (*board->input != 0 ? 0 : UART_FR_RXFE) |
                                       (board->flag_reads++ % 2 != 0 ? UART_FR_TXFF : 0));
     } else {
-        set_vcpu_fault_data(vcpu, offset == UART_DR && *board->input != 0 ? (uint8_t)*board->input++ : 0);
+        set_vcpu_fault_data(vcpu,
+                            offset == UART_DR && *board->input != 0 ? (uint8_t)*board->input++ : 0);
     }
     advance_vcpu_fault(vcpu);
     return FAULT_HANDLED;
 }
 
-static memory_fault_result_t flash_write(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size, void *cookie)
+static memory_fault_result_t flash_write(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size,
+                                         void *cookie)
 {
     struct board *board = cookie;
 
@@ -194,7 +197,8 @@ static void tree_build(void *tree)
 static void load_image(struct board *board)
 {
     FILE *file = fopen(image_path, "rb");
-    vm_memory_reservation_t *flash = vm_reserve_memory_at(&board->vm, 0, FLASH_BYTES, flash_write, board);
+    vm_memory_reservation_t *flash =
+        vm_reserve_memory_at(&board->vm, 0, FLASH_BYTES, flash_write, board);
     size_t bytes = 0;
 
     assert_non_null(file);
@@ -204,7 +208,8 @@ static void load_image(struct board *board)
         struct guestmem_host_leaf leaf;
         uint64_t offset;
 
-        assert_true(guestmem_host_translate(board->host, board->vm.mem.vm_vspace_root.cptr, gpa, &leaf));
+        assert_true(
+            guestmem_host_translate(board->host, board->vm.mem.vm_vspace_root.cptr, gpa, &leaf));
         offset = gpa & ((UINT64_C(1) << leaf.size_bits) - 1);
         bytes += fread(guestmem_host_phys(board->host, leaf.paddr + offset, 4096), 1, 4096, file);
     }
@@ -222,9 +227,10 @@ static int board_set_up(void **state)
     assert_non_null(board);
     board->input = "";
     assert_int_equal(guestmem_host_create(&config, &board->host), 0);
-    assert_int_equal(vm_init(&board->vm, guestmem_host_vka(board->host), guestmem_host_simple(board->host),
-                             *guestmem_host_vspace(board->host), guestmem_host_io_ops(board->host),
-                             guestmem_host_endpoint(board->host), "u-boot"),
+    assert_int_equal(vm_init(&board->vm, guestmem_host_vka(board->host),
+                             guestmem_host_simple(board->host), *guestmem_host_vspace(board->host),
+                             guestmem_host_io_ops(board->host), guestmem_host_endpoint(board->host),
+                             "u-boot"),
                      0);
     assert_int_equal(vm_ram_register_at(&board->vm, RAM, RAM_BYTES, false), 0);
     assert_int_equal(vm_ram_register_at(&board->vm, ENVIRONMENT, ENVIRONMENT_BYTES, false), 0);
@@ -273,8 +279,9 @@ static void u_boots_answers_are_what_the_vmm_sees(void **state)
 {
     struct board *board = *state;
 
-    board_run(board, "mw.l 42000000 deadbeef 40000; crc32 42000000 100000; mw.l 40 12345678; md.l 40 1;"
-                     "mw.q 43000001 1122334455667788; poweroff\n");
+    board_run(board,
+              "mw.l 42000000 deadbeef 40000; crc32 42000000 100000; mw.l 40 12345678; md.l 40 1;"
+              "mw.q 43000001 1122334455667788; poweroff\n");
     assert_true(board->off);
     assert_non_null(strstr(board->output, "==> 95b418c5"));
     assert_int_equal(fixture_read(&board->vm, 0x42000000, 4), 0xdeadbeef);

@@ -19,11 +19,11 @@
 #include <sel4vm/guest_vm_util.h>
 
 enum {
-    GC_LDXR_W2 = 0x885f7c22,       /* ldxr w2, [x1]      */
-    GC_ADD_W2_1 = 0x11000442,      /* add w2, w2, #1     */
-    GC_STXR_W3_W2 = 0x88037c22,    /* stxr w3, w2, [x1]  */
+    GC_LDXR_W2 = 0x885f7c22,    /* ldxr w2, [x1]      */
+    GC_ADD_W2_1 = 0x11000442,   /* add w2, w2, #1     */
+    GC_STXR_W3_W2 = 0x88037c22, /* stxr w3, w2, [x1]  */
     GC_CBNZ_W3_BACK_3 = 0x35ffffa3,
-    GC_SUBS_X4 = 0xf1000484,       /* subs x4, x4, #1    */
+    GC_SUBS_X4 = 0xf1000484, /* subs x4, x4, #1    */
     GC_BNE_BACK_5 = 0x54ffff61,
     GC_BNE_BACK_2 = 0x54ffffc1,
     GC_CBZ_W0_BACK_1 = 0x34ffffe0,
@@ -48,8 +48,9 @@ static void a_vm_leaves_nothing_behind(void **state)
     assert_int_equal(fixture_vm_init(fixture, &fixture->vm, "test"), 0);
     fixture_ram(&fixture->vm);
     fixture->vcpu = vm_create_vcpu(&fixture->vm, 100);
-    assert_int_equal(vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, fixture_vcpu_callback, fixture),
-                     0);
+    assert_int_equal(
+        vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, fixture_vcpu_callback, fixture),
+        0);
     assert_int_equal(FIXTURE_RUN(fixture, GC_NOP, GC_HVC(0)), 0);
     assert_int_equal(guestmem_host_vm_destroy(&fixture->vm), 0);
     after = guestmem_host_snapshot(fixture->host);
@@ -88,7 +89,8 @@ static void arguments_that_are_missing_are_refused(void **state)
     struct fixture *fixture = *state;
     vm_t *vm = &fixture->vm;
 
-    assert_int_equal(vm_init(NULL, NULL, NULL, *guestmem_host_vspace(fixture->host), NULL, 0, "x"), -1);
+    assert_int_equal(vm_init(NULL, NULL, NULL, *guestmem_host_vspace(fixture->host), NULL, 0, "x"),
+                     -1);
     assert_int_equal(fixture_vm_init(fixture, vm, NULL), -1);
     assert_null(vm_create_vcpu(vm, 1));
     assert_int_equal(vm_run(vm), -1);
@@ -226,7 +228,8 @@ static void a_callback_that_stops_the_vm_ends_it_without_error(void **state)
     struct fixture *fixture = *state;
     struct guestmem_host_vm_exit exit;
 
-    assert_int_equal(vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, refuse_and_stop, NULL), 0);
+    assert_int_equal(
+        vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, refuse_and_stop, NULL), 0);
     assert_int_equal(FIXTURE_RUN(fixture, GC_SMC(0)), 0);
     guestmem_host_vm_get_exit(&fixture->vm, &exit);
     assert_int_equal(exit.reason, GUESTMEM_HOST_VM_STOPPED);
@@ -355,7 +358,8 @@ static void notifications_reach_a_running_vm(void **state)
     struct guestmem_host_vm_exit exit;
     pthread_t thread;
 
-    assert_int_equal(vm_register_notification_callback(&fixture->vm, count_notification, fixture), 0);
+    assert_int_equal(vm_register_notification_callback(&fixture->vm, count_notification, fixture),
+                     0);
     assert_int_equal(pthread_create(&thread, NULL, notify_soon, &fixture->vm), 0);
     assert_int_equal(FIXTURE_RUN(fixture, GC_SPIN), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -386,9 +390,11 @@ static void two_vcpus_count_with_exclusives_and_lose_nothing(void **state)
     fixture->context.x1 = FIXTURE_DATA;
     fixture->context.x4 = 300000;
     fixture_write(&fixture->vm, FIXTURE_DATA, &zero, sizeof(zero));
-    assert_int_equal(vm_register_unhandled_vcpu_fault_callback(second, stop_when_both_are_done, fixture), 0);
     assert_int_equal(
-        vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, stop_when_both_are_done, fixture), 0);
+        vm_register_unhandled_vcpu_fault_callback(second, stop_when_both_are_done, fixture), 0);
+    assert_int_equal(
+        vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, stop_when_both_are_done, fixture),
+        0);
     assert_int_equal(vm_set_thread_context(second, fixture->context), 0);
     assert_int_equal(vcpu_start(second), 0);
     assert_int_equal(FIXTURE_RUN(fixture, GC_LDXR_W2, GC_ADD_W2_1, GC_STXR_W3_W2, GC_CBNZ_W3_BACK_3,
@@ -441,7 +447,8 @@ static void a_running_vm_is_not_destroyed(void **state)
 {
     struct fixture *fixture = *state;
 
-    assert_int_equal(vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, destroy_inside, fixture), 0);
+    assert_int_equal(
+        vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, destroy_inside, fixture), 0);
     assert_int_equal(FIXTURE_RUN(fixture, GC_HVC(0)), 0);
     assert_int_equal(fixture->calls, 1);
 }

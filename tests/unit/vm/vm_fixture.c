@@ -41,8 +41,9 @@ int fixture_vm_set_up(void **state)
     fixture_ram(&fixture->vm);
     fixture->vcpu = vm_create_vcpu(&fixture->vm, 100);
     assert_non_null(fixture->vcpu);
-    assert_int_equal(vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, fixture_vcpu_callback, fixture),
-                     0);
+    assert_int_equal(
+        vm_register_unhandled_vcpu_fault_callback(fixture->vcpu, fixture_vcpu_callback, fixture),
+        0);
     return 0;
 }
 

@@ -41,7 +41,8 @@ struct fixture {
     uint32_t hsr;
 };
 
-/* cmocka's set-up and tear-down: an environment; with fixture_vm_set_up() a VM with one vcpu too. */
+/* cmocka's set-up and tear-down: an environment; with fixture_vm_set_up() a VM with one vcpu too.
+ */
 int fixture_set_up(void **state);
 int fixture_vm_set_up(void **state);
 int fixture_tear_down(void **state);
@@ -51,11 +52,11 @@ void fixture_ram(vm_t *vm);
 void fixture_write(vm_t *vm, uintptr_t gpa, const void *bytes, size_t size);
 uint64_t fixture_read(vm_t *vm, uintptr_t gpa, size_t size);
 
-/* Put code at the RAM's start, start the vcpu with fixture->context, run: vm_run()'s result. At HVC 0
- * the fixture's vcpu callback stops the VM; others go on, and leave their syndrome in fixture->hsr. */
-#define FIXTURE_RUN(fixture, ...)                                  \
-    fixture_run((fixture), (const uint32_t[]){__VA_ARGS__},        \
-                sizeof((const uint32_t[]){__VA_ARGS__}))
+/* Put code at the RAM's start, start the vcpu with fixture->context, run: vm_run()'s result. At HVC
+ * 0 the fixture's vcpu callback stops the VM; others go on, and leave their syndrome in
+ * fixture->hsr. */
+#define FIXTURE_RUN(fixture, ...) \
+    fixture_run((fixture), (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}))
 int fixture_run(struct fixture *fixture, const uint32_t *code, size_t bytes);
 
 /* The vcpu's registers afterwards. */

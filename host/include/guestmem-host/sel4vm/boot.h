@@ -28,14 +28,14 @@ int vm_init(vm_t *vm, vka_t *vka, simple_t *host_simple, vspace_t host_vspace, p
             seL4_CPtr host_endpoint, const char *name);
 
 /*
- * Make a vcpu. It gets the VM's next index, from 0, and is assigned to no core. `priority` is kept in
- * vcpu->tcb.priority; on the host it changes nothing.
- *   Owns:    the VM owns it.
- *   Returns: the vcpu, or NULL: CONFIG_MAX_NUM_NODES are there already, or no memory.
+ * Make a vcpu. It gets the VM's next index, from 0, and is assigned to no core. `priority` is kept
+ * in vcpu->tcb.priority; on the host it changes nothing. Owns:    the VM owns it. Returns: the
+ * vcpu, or NULL: CONFIG_MAX_NUM_NODES are there already, or no memory.
  */
 vm_vcpu_t *vm_create_vcpu(vm_t *vm, int priority);
 
-/* Assign a vcpu to a core that none of the VM's other vcpus has; -1 unassigns it. Returns 0 or -1. */
+/* Assign a vcpu to a core that none of the VM's other vcpus has; -1 unassigns it. Returns 0 or -1.
+ */
 int vm_assign_vcpu_target(vm_vcpu_t *vcpu, int target_cpu);
 
 #ifdef __cplusplus

@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  *
  * A vcpu's registers. While the vcpu waits with a fault they are those at the faulting instruction;
- * what is set then takes effect when the vcpu goes on. Setting any during a memory fault gives up the
- * rest of that instruction. All return 0 or -1.
+ * what is set then takes effect when the vcpu goes on. Setting any during a memory fault gives up
+ * the rest of that instruction. All return 0 or -1.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ int vm_get_thread_context(vm_vcpu_t *vcpu, seL4_UserContext *context);
 int vm_set_thread_context_reg(vm_vcpu_t *vcpu, unsigned int reg, uintptr_t value);
 int vm_get_thread_context_reg(vm_vcpu_t *vcpu, unsigned int reg, uintptr_t *value);
 
-/* A register of the virtual processor; `reg` is a seL4_VCPUReg. -1 for one that the guest CPU on the
- * host doesn't have. */
+/* A register of the virtual processor; `reg` is a seL4_VCPUReg. -1 for one that the guest CPU on
+ * the host doesn't have. */
 int vm_set_arm_vcpu_reg(vm_vcpu_t *vcpu, seL4_Word reg, uintptr_t value);
 int vm_get_arm_vcpu_reg(vm_vcpu_t *vcpu, seL4_Word reg, uintptr_t *value);
 
