@@ -23,6 +23,7 @@ static const char *const type_names[] = {
     [K_ASID_CONTROL] = "ASID control",
     [K_ASID_POOL] = "ASID pool",
     [K_VCPU] = "vcpu",
+    [K_ZOMBIE] = "zombie",
 };
 
 static void print_place(FILE *file, const uint64_t place[2])

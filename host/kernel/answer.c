@@ -90,6 +90,7 @@ static seL4_Error wrong_type(const struct k_cap *cap)
 {
     switch (cap->type) {
     case K_NULL:
+    case K_ZOMBIE:
         return k_invalid_capability(0);
     case K_ENDPOINT:
     case K_NOTIFICATION:

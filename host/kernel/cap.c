@@ -67,7 +67,7 @@ bool k_same_region(const struct k_cap *a, const struct k_cap *b)
     if (a->type == K_UNTYPED) {
         return is_physical(b) && contains(a, b);
     }
-    if (a->type == K_NULL || a->type != b->type) {
+    if (a->type == K_NULL || a->type == K_ZOMBIE || a->type != b->type) {
         return false;
     }
     switch (a->type) {

@@ -20,30 +20,77 @@ struct k_slot *k_cnode_slots(const struct kernel *kernel, const struct k_cap *cn
     return cnode->base == K_BOOT_CNODE ? kernel->root : *slots_of(kernel, cnode->base);
 }
 
+/*
+ * In front of the slots stands one more, which links them: into `cnodes`, and from their end to the
+ * invocation's into `ended`, since a revoke may be under way on one of them and look at it again.
+ */
+static void link_to(struct k_slot **list, struct k_slot *header)
+{
+    header->prev = NULL;
+    header->next = *list;
+    if (*list != NULL) {
+        (*list)->prev = header;
+    }
+    *list = header;
+}
+
+static void unlink_from(struct k_slot **list, struct k_slot *header)
+{
+    if (header->prev == NULL) {
+        *list = header->next;
+    } else {
+        header->prev->next = header->next;
+    }
+    if (header->next != NULL) {
+        header->next->prev = header->prev;
+    }
+}
+
+static void free_list(struct k_slot **list)
+{
+    while (*list != NULL) {
+        struct k_slot *header = *list;
+
+        *list = header->next;
+        free(header);
+    }
+}
+
 bool k_cnode_create(struct kernel *kernel, uint64_t base, unsigned radix)
 {
-    struct k_slot *slots = calloc((size_t)1 << radix, sizeof(*slots));
+    struct k_slot *header = calloc(((size_t)1 << radix) + 1, sizeof(*header));
 
-    if (slots == NULL) {
+    if (header == NULL) {
         return false;
     }
-    k_memory_touched(kernel, base, sizeof(slots));
-    *slots_of(kernel, base) = slots;
+    link_to(&kernel->cnodes, header);
+    k_memory_touched(kernel, base, sizeof(header));
+    *slots_of(kernel, base) = header + 1;
     return true;
 }
 
-/* The last cap is gone: so are the caps in it. */
-void k_cnode_empty(struct kernel *kernel, const struct k_cap *cnode)
+void k_cnode_end(struct kernel *kernel, uint64_t base)
 {
-    struct k_slot *slots = k_cnode_slots(kernel, cnode);
+    struct k_slot *header;
 
-    for (uint64_t k = UINT64_C(1) << cnode->bits; k-- > 0;) {
-        k_delete(kernel, &slots[k]);
+    if (base == K_BOOT_CNODE) {
+        return;
     }
-    if (cnode->base != K_BOOT_CNODE) {
-        free(slots);
-        *slots_of(kernel, cnode->base) = NULL;
-    }
+    header = *slots_of(kernel, base) - 1;
+    *slots_of(kernel, base) = NULL;
+    unlink_from(&kernel->cnodes, header);
+    link_to(&kernel->ended, header);
+}
+
+void k_cnode_free_ended(struct kernel *kernel)
+{
+    free_list(&kernel->ended);
+}
+
+void k_cnode_free_all(struct kernel *kernel)
+{
+    free_list(&kernel->ended);
+    free_list(&kernel->cnodes);
 }
 
 void k_slot_used(struct kernel *kernel, const struct k_slot *slot)

@@ -203,6 +203,7 @@ seL4_Error seL4_CNode_Delete(seL4_CNode _service, seL4_Word index, seL4_Uint8 de
 
     if (err == seL4_NoError && slot != NULL) {
         k_delete(k_current, slot);
+        k_cnode_free_ended(k_current);
         k_current->counts.deletes++;
     }
     return err;
@@ -215,6 +216,7 @@ seL4_Error seL4_CNode_Revoke(seL4_CNode _service, seL4_Word index, seL4_Uint8 de
 
     if (err == seL4_NoError && slot != NULL) {
         k_revoke(k_current, slot);
+        k_cnode_free_ended(k_current);
     }
     return err;
 }

@@ -116,25 +116,22 @@ int k_create(const struct k_config *config, struct kernel **out)
     return 0;
 }
 
-/* CNodes other than the root have memory of their own. */
-static void free_cnodes(struct kernel *kernel)
+/* Its memory goes, and with it all caps: none is deleted, and no watcher hears of it. */
+/* Nobody is told of the end: who watched may be gone already. */
+static void drop_watches(struct kernel *kernel)
 {
-    for (uint64_t k = 0; k < kernel->root_high; k++) {
-        if (kernel->root[k].cap.base != K_BOOT_CNODE) {
-            k_delete(kernel, &kernel->root[k]);
-        }
-    }
-}
-
-void k_destroy(struct kernel *kernel)
-{
-    free_cnodes(kernel);
     while (kernel->watches != NULL) {
         struct k_watch *watch = kernel->watches;
 
         kernel->watches = watch->next;
         free(watch);
     }
+}
+
+void k_destroy(struct kernel *kernel)
+{
+    drop_watches(kernel);
+    k_cnode_free_all(kernel);
     k_memory_close(kernel);
     munmap(kernel->root, root_bytes(kernel));
     free(kernel->boot_root);

@@ -38,7 +38,8 @@ enum k_cap_type {
     K_VSPACE,
     K_ASID_CONTROL,
     K_ASID_POOL,
-    K_VCPU
+    K_VCPU,
+    K_ZOMBIE /* what is left of a CNode or a thread while it is deleted: see delete.c */
 };
 
 /* Rights of a cap, numbered as in seL4_CapRights_t. */
@@ -50,7 +51,8 @@ enum { K_REVOCABLE = 1, K_FIRST_BADGED = 2 };
 struct k_cap {
     uint64_t base; /* the object's physical address */
     uint64_t data; /* untyped: bytes handed out; frame and table: mapped address; endpoint and
-                      notification: badge; CNode: guard; ASID pool: its first ASID */
+                      notification: badge; CNode: guard; ASID pool: its first ASID; zombie: slots
+                      that may still hold caps */
     uint16_t asid; /* frame, table, VSpace: the space; a frame is mapped if it is not 0 */
     uint8_t type;
     uint8_t bits; /* size 2^bits bytes; CNode: 2^bits slots */
@@ -121,6 +123,8 @@ struct kernel {
     struct k_slot *root; /* the root CNode's slots */
     unsigned root_bits;
     uint64_t root_high; /* no slot from here on was ever used */
+    struct k_slot *cnodes; /* slots of other CNodes and of threads: all of them, */
+    struct k_slot *ended;  /* and those that ended in this invocation (see cnode.c) */
     uint64_t *boot_root;
     uint64_t *boot_pool;
     uint64_t pools[K_ASID_POOLS]; /* base of each ASID pool in use, 0: none */
@@ -188,20 +192,27 @@ void k_insert_child(struct k_slot *parent, struct k_slot *slot, struct k_cap cap
 void k_insert_copy(struct k_slot *from, struct k_slot *to, struct k_cap cap);
 void k_move(struct k_slot *from, struct k_slot *to, struct k_cap cap);
 void k_swap(struct k_slot *a, struct k_cap a_cap, struct k_slot *b, struct k_cap b_cap);
+void k_clear(struct k_slot *slot);
+
+/* ---- delete.c ---- */
 void k_delete(struct kernel *kernel, struct k_slot *slot);
 void k_revoke(struct kernel *kernel, struct k_slot *slot);
 
 /* ---- cnode.c ---- */
+/* Of a CNode; of a thread too, which has one slot here: none of its caps matter to memory. */
 struct k_slot *k_cnode_slots(const struct kernel *kernel, const struct k_cap *cnode);
 bool k_cnode_create(struct kernel *kernel, uint64_t base, unsigned radix);
-void k_cnode_empty(struct kernel *kernel, const struct k_cap *cnode);
+void k_cnode_end(struct kernel *kernel, uint64_t base); /* its slots are empty */
+void k_cnode_free_ended(struct kernel *kernel);         /* at an invocation's end */
+void k_cnode_free_all(struct kernel *kernel);           /* at the kernel's */
 seL4_Error k_lookup(struct kernel *kernel, const struct k_cap *root, seL4_Word index,
                     seL4_Word depth, bool source, struct k_slot **slot);
 void k_slot_used(struct kernel *kernel, const struct k_slot *slot);
 
 /* ---- objects.c: what making and ending an object does ---- */
 void k_object_created(struct kernel *kernel, const struct k_cap *cap, int by);
-void k_finalise(struct kernel *kernel, const struct k_cap *cap, bool final);
+/* What is left of the cap: nothing, or a zombie. */
+struct k_cap k_finalise(struct kernel *kernel, const struct k_cap *cap, bool final);
 
 /* ---- table.c: the tables of a space ---- */
 enum {

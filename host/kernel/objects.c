@@ -28,8 +28,23 @@ void k_object_created(struct kernel *kernel, const struct k_cap *cap, int by)
     *counter(kernel, cap) += (uint64_t)(int64_t)by;
 }
 
-void k_finalise(struct kernel *kernel, const struct k_cap *cap, bool final)
+/* The boot thread lies nowhere, so nothing can be left of it. */
+static struct k_cap zombie_of(const struct k_cap *cap)
 {
+    struct k_cap zombie = {.type = K_ZOMBIE, .base = cap->base};
+
+    if (cap->base == K_BOOT_THREAD) {
+        zombie.type = K_NULL;
+    }
+    zombie.bits = (uint8_t)k_cap_size_bits(cap);
+    zombie.data = cap->type == K_CNODE ? UINT64_C(1) << cap->bits : 1;
+    return zombie;
+}
+
+struct k_cap k_finalise(struct kernel *kernel, const struct k_cap *cap, bool final)
+{
+    struct k_cap left = {.type = K_NULL};
+
     switch (cap->type) {
     case K_FRAME:
         if (cap->asid != 0) {
@@ -52,14 +67,18 @@ void k_finalise(struct kernel *kernel, const struct k_cap *cap, bool final)
         }
         break;
     case K_CNODE:
+    case K_THREAD:
         if (final) {
-            k_cnode_empty(kernel, cap);
+            left = zombie_of(cap);
         }
         break;
+    case K_ZOMBIE:
+        return *cap;
     default:
         break;
     }
     if (final) {
         k_object_created(kernel, cap, -1);
     }
+    return left;
 }

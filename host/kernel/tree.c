@@ -121,7 +121,7 @@ void k_swap(struct k_slot *a, struct k_cap a_cap, struct k_slot *b, struct k_cap
     relink(a);
 }
 
-static void empty_slot(struct k_slot *slot)
+void k_clear(struct k_slot *slot)
 {
     if (slot->prev != NULL) {
         slot->prev->next = slot->next;
@@ -131,28 +131,4 @@ static void empty_slot(struct k_slot *slot)
         slot->next->cap.tree |= slot->cap.tree & K_FIRST_BADGED;
     }
     *slot = (struct k_slot){0};
-}
-
-/*
- * The slot is empty before the caps in a CNode go, so CNodes that hold each other's last caps end
- * too, whichever is deleted first.
- */
-void k_delete(struct kernel *kernel, struct k_slot *slot)
-{
-    struct k_cap cap = slot->cap;
-    bool final;
-
-    if (cap.type == K_NULL) {
-        return;
-    }
-    final = k_is_final(slot);
-    empty_slot(slot);
-    k_finalise(kernel, &cap, final);
-}
-
-void k_revoke(struct kernel *kernel, struct k_slot *slot)
-{
-    while (k_has_children(slot)) {
-        k_delete(kernel, slot->next);
-    }
 }

@@ -136,15 +136,15 @@ static struct k_cap new_cap(const struct retype *retype, uint64_t base)
     return cap;
 }
 
-/* CNodes are the one kind whose making can fail: their slots are host memory. */
-static bool make_cnodes(struct kernel *kernel, const struct retype *retype, uint64_t base)
+/* Objects with slots are the ones whose making can fail: the slots are host memory. */
+static bool make_slots(struct kernel *kernel, const struct retype *retype, uint64_t base)
 {
-    for (seL4_Word k = 0; k < retype->count; k++) {
-        if (!k_cnode_create(kernel, base + (k << retype->bits), (unsigned)retype->user_bits)) {
-            while (k-- > 0) {
-                struct k_cap made = new_cap(retype, base + (k << retype->bits));
+    unsigned radix = retype->type == seL4_CapTableObject ? (unsigned)retype->user_bits : 0;
 
-                k_cnode_empty(kernel, &made);
+    for (seL4_Word k = 0; k < retype->count; k++) {
+        if (!k_cnode_create(kernel, base + (k << retype->bits), radix)) {
+            while (k-- > 0) {
+                k_cnode_end(kernel, base + (k << retype->bits));
             }
             return false;
         }
@@ -162,7 +162,8 @@ static seL4_Error make_objects(struct kernel *kernel, const struct retype *retyp
         reset(kernel, from);
     }
     base = (from->base + from->data + size - 1) & ~(size - 1);
-    if (retype->type == seL4_CapTableObject && !make_cnodes(kernel, retype, base)) {
+    if ((retype->type == seL4_CapTableObject || retype->type == seL4_TCBObject) &&
+        !make_slots(kernel, retype, base)) {
         return k_not_enough_memory(0);
     }
     from->data = base + (retype->count << retype->bits) - from->base;
