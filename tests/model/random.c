@@ -4,7 +4,7 @@
  *
  * Sequences written at random. Most invocations get caps of the kind they want and addresses close
  * together, so that what one step leaves behind matters to the next; one in eight gets anything.
- * Neither threads nor endpoints are made: calling those would block.
+ * No endpoint is made: calling one would block.
  *
  *      s+0 .. s+31     slots of the root CNode        s+10/0:4 .. s+10/15:4    of a CNode in s+10
  */
@@ -13,7 +13,7 @@
 
 #include "model.h"
 
-enum kind { NONE, UNTYPED, PAGE, LARGE, HUGE, TABLE, SPACE, CNODE };
+enum kind { NONE, UNTYPED, PAGE, LARGE, HUGE, TABLE, SPACE, CNODE, THREAD };
 
 enum { ROOT_SLOTS = 32, CNODE_SLOT = 10, CNODE_SLOTS = 16, ANY = MODEL_RANDOM_SLOTS };
 
@@ -141,7 +141,7 @@ static void write_retype(struct model_random *random, char *line, size_t bytes)
         {"untyped", UNTYPED, 4, 20}, {"untyped", UNTYPED, 12, 11}, {"page", PAGE, 0, 1},
         {"page", PAGE, 0, 1},        {"large", LARGE, 0, 1},       {"huge", HUGE, 0, 1},
         {"table", TABLE, 0, 1},      {"table", TABLE, 0, 1},       {"space", SPACE, 0, 1},
-        {"cnode", CNODE, 1, 6},
+        {"cnode", CNODE, 1, 6},      {"cnode", CNODE, 4, 1},       {"tcb", THREAD, 0, 1},
     };
     unsigned type = below(random, sizeof(types) / sizeof(types[0]));
     unsigned source = below(random, 10);
@@ -171,8 +171,7 @@ static void write_copy(struct model_random *random, char *line, size_t bytes)
 
     random->last.from = pick_full(random, ANY);
     random->last.kind = random->kind[random->last.from];
-    /* A CNode's cap inside itself makes a deletion loop over it: not what VMMs do. */
-    random->last.to = pick(random, NONE, random->last.kind == CNODE ? ROOT_SLOTS : ANY);
+    random->last.to = pick(random, NONE, ANY);
     random->last.count = 1;
     put_slot(from, sizeof(from), random->last.from);
     put_slot(to, sizeof(to), random->last.to);
@@ -188,11 +187,15 @@ static void write_copy(struct model_random *random, char *line, size_t bytes)
 
 static void write_rotate(struct model_random *random, char *line, size_t bytes)
 {
-    random->last.from = pick_full(random, ROOT_SLOTS);
-    random->last.pivot = pick_full(random, ROOT_SLOTS);
-    random->last.to = below(random, 4) == 0 ? random->last.from : pick(random, NONE, ROOT_SLOTS);
-    snprintf(line, bytes, "rotate s+%u s+%u s+%u 0 0", random->last.from, random->last.pivot,
-             random->last.to);
+    char from[24], pivot[24], to[24];
+
+    random->last.from = pick_full(random, ANY);
+    random->last.pivot = pick_full(random, ANY);
+    random->last.to = below(random, 4) == 0 ? random->last.from : pick(random, NONE, ANY);
+    put_slot(from, sizeof(from), random->last.from);
+    put_slot(pivot, sizeof(pivot), random->last.pivot);
+    put_slot(to, sizeof(to), random->last.to);
+    snprintf(line, bytes, "rotate %s %s %s 0 0", from, pivot, to);
 }
 
 static void write_delete(struct model_random *random, char *line, size_t bytes)

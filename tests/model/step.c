@@ -139,6 +139,15 @@ static int step_cancel(struct model_parse *parse, struct model_answer *answer)
     return seL4_CNode_CancelBadgedSends(path.root, path.index, (seL4_Uint8)path.depth);
 }
 
+/* savecaller SLOT: keeps whoever waits for a reply, and nobody does */
+static int step_savecaller(struct model_parse *parse, struct model_answer *answer)
+{
+    struct model_path path = model_parse_path(parse, true);
+
+    (void)answer;
+    return seL4_CNode_SaveCaller(path.root, path.index, (seL4_Uint8)path.depth);
+}
+
 /* map FRAME SPACE ADDRESS [RIGHTS] [cached|device] */
 static int step_map(struct model_parse *parse, struct model_answer *answer)
 {
@@ -252,12 +261,25 @@ static const struct {
     const char *verb;
     int (*run)(struct model_parse *parse, struct model_answer *answer);
 } steps[] = {
-    {"retype", step_retype}, {"copy", step_copy},     {"mint", step_mint},
-    {"move", step_move},     {"mutate", step_mutate}, {"rotate", step_rotate},
-    {"delete", step_delete}, {"revoke", step_revoke}, {"cancel", step_cancel},
-    {"map", step_map},       {"unmap", step_unmap},   {"address", step_address},
-    {"cache", step_cache},   {"table", step_table},   {"untable", step_untable},
-    {"assign", step_assign}, {"pool", step_pool},     {"spacecache", step_spacecache},
+    {"retype", step_retype},
+    {"copy", step_copy},
+    {"mint", step_mint},
+    {"move", step_move},
+    {"mutate", step_mutate},
+    {"rotate", step_rotate},
+    {"delete", step_delete},
+    {"revoke", step_revoke},
+    {"cancel", step_cancel},
+    {"map", step_map},
+    {"unmap", step_unmap},
+    {"address", step_address},
+    {"cache", step_cache},
+    {"table", step_table},
+    {"untable", step_untable},
+    {"assign", step_assign},
+    {"pool", step_pool},
+    {"spacecache", step_spacecache},
+    {"savecaller", step_savecaller},
 };
 
 bool model_step(struct model_world *world, const char *line, struct model_answer *answer)
