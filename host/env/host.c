@@ -59,11 +59,19 @@ free_host:
     return err;
 }
 
+/* The whole area goes at once. */
+static void leave_mapped(uint64_t vaddr, unsigned bits)
+{
+    (void)vaddr;
+    (void)bits;
+}
+
 void guestmem_host_destroy(struct guestmem_host *host)
 {
     if (host == NULL) {
         return;
     }
+    host->kernel->hooks.vmm_unmap = leave_mapped;
     k_destroy(host->kernel);
     env_untypeds_destroy(&host->untypeds);
     env_slots_destroy(&host->slots);
