@@ -120,49 +120,58 @@ int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry,
 }
 
 /* The physical address of the frame at gpa, and the guest address behind the frame. */
-static bool find_paddr(struct gm_space *space, uintptr_t gpa, uintptr_t *paddr, uintptr_t *behind)
+static int find_paddr(struct gm_space *space, uintptr_t gpa, uintptr_t *paddr, uintptr_t *behind)
 {
     uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
     vm_memory_reservation_t *res = gm_range_index_meets(&space->index, gpa & ~mask, gpa | mask);
-    const struct gm_extent *extent;
+    const struct gm_extent *extent = NULL;
     uintptr_t frame_mask;
-    uint64_t page;
+    uint64_t page = 0;
+    int error;
 
-    if (res == NULL || res->backing == NULL) {
-        return false;
+    if (res != NULL && res->backing != NULL) {
+        page = (gpa - gm_page_base(res)) >> gm_arch_frame_bits[0];
+        extent = gm_extents_find(&res->backing->memory.frames, page);
     }
-    page = (gpa - gm_page_base(res)) >> gm_arch_frame_bits[0];
-    extent = gm_extents_find(&res->backing->memory.frames, page);
-    if (extent == NULL ||
-        gm_arch_frame_paddr(extent->cptr + (page - extent->page) / gm_size_pages(extent->size), paddr) != 0) {
-        return false;
+    if (extent == NULL) {
+        return gm_fail(space, GUESTMEM_EUNMAPPED, "find a frame at every address", 0);
+    }
+    error = gm_arch_frame_paddr(extent->cptr + (page - extent->page) / gm_size_pages(extent->size), paddr);
+    if (error != 0) {
+        return gm_fail(space, GUESTMEM_EKERNEL, "get a frame's physical address", error);
     }
     frame_mask = ((uintptr_t)1 << gm_arch_frame_bits[extent->size]) - 1;
     *paddr += gpa & frame_mask;
     *behind = (gpa | frame_mask) + 1;
-    return true;
+    return GUESTMEM_OK;
+}
+
+/* The physical address of a whole range, which must be contiguous. */
+static int find_paddr_of_range(struct gm_space *space, uintptr_t base, size_t size, uintptr_t *first)
+{
+    uintptr_t at = base;
+    int error = gm_range_check(space, base, size);
+
+    while (error == GUESTMEM_OK && at <= base + (size - 1)) {
+        uintptr_t start = at;
+        uintptr_t paddr = 0;
+
+        error = find_paddr(space, start, &paddr, &at);
+        if (error == GUESTMEM_OK && start == base) {
+            *first = paddr;
+        }
+        if (error == GUESTMEM_OK && paddr - *first != start - base) {
+            error = gm_fail(space, GUESTMEM_EUNMAPPED, "find contiguous physical memory", 0);
+        }
+    }
+    return error;
 }
 
 uintptr_t vm_arm_ipa_to_pa(vm_t *vm, uintptr_t ipa_base, size_t size)
 {
     struct gm_space *space = gm_space_of(vm);
-    uintptr_t first = 0;
-    uintptr_t paddr;
-    uintptr_t at = ipa_base;
+    uintptr_t paddr = 0;
+    int error = space == NULL ? GUESTMEM_EINVAL : find_paddr_of_range(space, ipa_base, size, &paddr);
 
-    if (space == NULL || gm_range_check(space, ipa_base, size) != GUESTMEM_OK) {
-        return 0;
-    }
-    do {
-        uintptr_t start = at;
-
-        if (!find_paddr(space, start, &paddr, &at)) {
-            return 0;
-        }
-        first = start == ipa_base ? paddr : first;
-        if (paddr - first != start - ipa_base) {
-            return 0;
-        }
-    } while (at <= ipa_base + (size - 1));
-    return first;
+    return gm_end_logged(space, error, "vm_arm_ipa_to_pa", ipa_base, size) == 0 ? paddr : 0;
 }
