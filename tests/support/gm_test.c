@@ -2,7 +2,26 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "gm_test.h"
+
+static char context[200];
+
+void gm_test_context(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(context, sizeof(context), format, arguments);
+    va_end(arguments);
+}
+
+const char *gm_test_get_context(void)
+{
+    return context;
+}
 
 void gm_test_check_eq(const char *file, int line, const char *what, intmax_t actual,
                       intmax_t expected)

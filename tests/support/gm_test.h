@@ -53,6 +53,11 @@ void gm_test_fail(const char *file, int line, const char *format, ...)
     __attribute__((noreturn, format(printf, 3, 4)));
 void gm_test_skip(const char *reason) __attribute__((noreturn));
 
+/* What the case is about at the moment, printed in front of a failure; "" for nothing. Cleared by the
+ * next case. */
+void gm_test_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *gm_test_get_context(void);
+
 /* Say that a part of the case wasn't checked, once a reason and case; the case goes on. */
 void gm_test_unchecked(const char *reason);
 

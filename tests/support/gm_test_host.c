@@ -31,6 +31,9 @@ void gm_test_fail(const char *file, int line, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    if (gm_test_get_context()[0] != '\0') {
+        print_error("in %s:\n", gm_test_get_context());
+    }
     print_error("%s\n", text);
     _fail(file, line);
     abort(); /* not reached: cmocka jumps */
@@ -61,6 +64,7 @@ static void run_case(void **state)
     const char *reason = NULL;
 
     current = run;
+    gm_test_context("%s", "");
     run->env = gm_env_open(&run->test->options, &reason);
     if (run->env == NULL) {
         GM_FAIL("no environment: %s", reason);
