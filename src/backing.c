@@ -191,6 +191,7 @@ void gm_backing_drop(struct gm_space *space, vm_memory_reservation_t *res)
     gm_stage2_uncount(space, base, &backing->memory.frames, 0, pages);
     gm_stage2_unmap(space, &backing->memory.frames, 0, pages);
     gm_frames_give(space, &backing->source, &backing->memory);
+    gm_extents_drop(space, &backing->refused);
     gm_stage2_prune(space, base, 0, pages);
     gm_free(space, backing->source.array, backing->source.array_count * sizeof(backing->source.array[0]));
     gm_free(space, backing, sizeof(*backing));
@@ -201,11 +202,9 @@ bool gm_backing_is_lazy_at(const vm_memory_reservation_t *res, uint64_t page)
 {
     const struct gm_backing *backing = res->backing;
 
-    if (backing == NULL || backing->source.kind == GM_SOURCE_NONE ||
-        gm_extents_find(&backing->memory.frames, page) != NULL) {
-        return false;
-    }
-    return !(backing->discarded && res->policy.discarded == GUESTMEM_DISCARDED_REFUSES);
+    return backing != NULL && backing->source.kind != GM_SOURCE_NONE &&
+           gm_extents_find(&backing->memory.frames, page) == NULL &&
+           gm_extents_find(&backing->refused, page) == NULL;
 }
 
 /* Take what is missing of pages [from, to), one largest frame after the other. */
@@ -288,17 +287,27 @@ void gm_backing_revert(struct gm_space *space, vm_memory_reservation_t *res)
     gm_extents_join(frames);
 }
 
-int gm_backing_may_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
+int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
 {
     struct gm_extents *frames = &res->backing->memory.frames;
 
     if (!gm_extents_edge(frames, from) || !gm_extents_edge(frames, to)) {
         return gm_fail(space, GUESTMEM_EGRAIN, "cut the range out", 0);
     }
-    if (gm_extents_reserve(space, frames, 1) || gm_extents_reserve(space, &res->backing->alias, 1)) {
+    if (gm_extents_reserve(space, frames, 1) || gm_extents_reserve(space, &res->backing->alias, 1) ||
+        (res->policy.discarded == GUESTMEM_DISCARDED_REFUSES &&
+         gm_extents_reserve_pages(space, &res->backing->refused, from, to))) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note what is left", 0);
     }
     return GUESTMEM_OK;
+}
+
+void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
+{
+    gm_backing_remove(space, res, from, to);
+    if (res->policy.discarded == GUESTMEM_DISCARDED_REFUSES) {
+        gm_extents_note_pages(&res->backing->refused, from, to);
+    }
 }
 
 void gm_backing_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)

@@ -48,11 +48,15 @@ bool gm_backing_is_lazy_at(const vm_memory_reservation_t *res, uint64_t page);
 void gm_backing_settle(vm_memory_reservation_t *res);
 void gm_backing_revert(struct gm_space *space, vm_memory_reservation_t *res);
 
-/* Make ready to remove pages [from, to): GUESTMEM_EGRAIN, GUESTMEM_ENOMEM. Then do it. */
-int gm_backing_may_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
+/* Make ready to discard pages [from, to): GUESTMEM_EGRAIN, GUESTMEM_ENOMEM. Then do it: what happens at
+ * their next use is the policy's. */
+int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
+void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
+
+/* Remove pages [from, to), whose ends are edges. Takes room for one extent, as gm_extents_cut(). */
 void gm_backing_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
 
-/* Forget frames that left by themselves: of pages [from, to), with the room of gm_backing_may_remove();
+/* Forget frames that left by themselves: of pages [from, to), with the room of gm_extents_cut();
  * or all that somebody else owns. */
 void gm_backing_forget(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
 void gm_backing_forget_given(struct gm_space *space, vm_memory_reservation_t *res);

@@ -113,7 +113,7 @@ static int may_discard(struct gm_space *space, uintptr_t start, size_t bytes)
         error = !span.whole_pages ? gm_fail(space, GUESTMEM_EGRAIN, "discard part of a page", 0)
                 : span.res->taking
                     ? gm_fail(space, GUESTMEM_EBUSY, "discard from inside an iterator of the same RAM", 0)
-                    : gm_backing_may_remove(space, span.res, span.from, span.to);
+                    : gm_backing_may_discard(space, span.res, span.from, span.to);
     }
     return error;
 }
@@ -129,8 +129,7 @@ int guestmem_ram_discard(vm_t *vm, uintptr_t start, size_t bytes)
     }
     span = gm_span_start(space, start, start + (bytes - 1));
     while (error == GUESTMEM_OK && gm_span_next(&span)) {
-        gm_backing_remove(space, span.res, span.from, span.to);
-        span.res->backing->discarded = 1;
+        gm_backing_discard(space, span.res, span.from, span.to);
     }
     return gm_end(space, error, "guestmem_ram_discard", start, bytes);
 }

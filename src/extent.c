@@ -177,6 +177,23 @@ void gm_extents_join(struct gm_extents *list)
     list->count = list->count == 0 ? 0 : kept + 1;
 }
 
+int gm_extents_reserve_pages(struct gm_space *space, struct gm_extents *list, uint64_t from, uint64_t to)
+{
+    return gm_extents_reserve(space, list, (to - from) / EXTENT_COUNT_MAX + 2);
+}
+
+void gm_extents_note_pages(struct gm_extents *list, uint64_t from, uint64_t to)
+{
+    gm_extents_cut(list, from, to);
+    while (from < to) {
+        uint64_t count = to - from < EXTENT_COUNT_MAX ? to - from : EXTENT_COUNT_MAX;
+
+        gm_extents_insert(list, (struct gm_extent){.cptr = from, .page = (uint32_t)from,
+                                                   .count = count & EXTENT_COUNT_MAX});
+        from += count;
+    }
+}
+
 void gm_extents_drop(struct gm_space *space, struct gm_extents *list)
 {
     gm_room_drop(space, &list->room, &list->at, sizeof(list->at[0]));

@@ -92,5 +92,10 @@ void gm_extents_split(struct gm_extents *list, uint64_t page);
 /* Join all equal neighbours. */
 void gm_extents_join(struct gm_extents *list);
 
+/* A list may also stand for pages alone: note [from, to), whatever of it was noted. Takes the room of
+ * gm_extents_reserve_pages(), GUESTMEM_ENOMEM. */
+int gm_extents_reserve_pages(struct gm_space *space, struct gm_extents *list, uint64_t from, uint64_t to);
+void gm_extents_note_pages(struct gm_extents *list, uint64_t from, uint64_t to);
+
 /* Give the list's bytes back. */
 void gm_extents_drop(struct gm_space *space, struct gm_extents *list);

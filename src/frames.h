@@ -98,7 +98,7 @@ struct gm_backing {
     struct gm_memory memory; /* mapped in the guest */
     struct gm_extents alias; /* copies of the caps, mapped in the VMM */
     struct gm_views views;   /* where */
-    uint8_t discarded;       /* some of it was: what isn't populated may be refused */
+    struct gm_extents refused; /* pages that were discarded for good (policy) */
     /* Lent to the lists of `memory`, so that a page or one untyped's frames take no blocks of their own: */
     struct gm_extent first_frames;
     struct gm_holding first_single;

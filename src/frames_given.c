@@ -82,6 +82,18 @@ static int check(struct gm_space *space, struct vm_memory_reservation *res, cons
     return error;
 }
 
+/* Whether a frame meets no other, and nothing that was discarded for good. */
+static bool is_free(const struct vm_memory_reservation *res, const struct gm_extents *present,
+                    const struct gm_memory *load, const struct gm_extent *extent)
+{
+    uint64_t from = extent->page;
+    uint64_t to = gm_extent_end(extent);
+
+    return gm_extents_free(&load->frames, from, to) &&
+           (present == NULL || (gm_extents_free(present, from, to) &&
+                                gm_extents_free(&res->backing->refused, from, to)));
+}
+
 /* Get the frame for `page` from the caller, and add it to the load, unless it meets one there or in
  * `present`, which may be NULL. */
 static int take_next(struct gm_space *space, struct vm_memory_reservation *res,
@@ -99,10 +111,8 @@ static int take_next(struct gm_space *space, struct vm_memory_reservation *res,
     frame = source->kind == GM_SOURCE_ARRAY ? from_array(source, base, page)
                                             : source->iterator(address, source->cookie);
     error = check(space, res, source, &frame, page, extent);
-    if (error == GUESTMEM_OK &&
-        (!gm_extents_free(&load->frames, extent->page, gm_extent_end(extent)) ||
-         (present != NULL && !gm_extents_free(present, extent->page, gm_extent_end(extent))))) {
-        error = gm_fail(space, GUESTMEM_EFRAME, "the caller's frame covers another", 0);
+    if (error == GUESTMEM_OK && !is_free(res, present, load, extent)) {
+        error = gm_fail(space, GUESTMEM_EFRAME, "the caller's frame covers another, or what was discarded", 0);
     }
     if (error == GUESTMEM_OK) {
         gm_extents_insert(&load->frames, *extent);

@@ -423,7 +423,8 @@ int gm_memory_take_one(struct gm_space *space, struct vm_memory_reservation *res
         int error;
 
         size = piece.size;
-        if (!gm_extents_free(present, from, to) || !gm_extents_free(&load->frames, from, to)) {
+        if (!gm_extents_free(present, from, to) || !gm_extents_free(&load->frames, from, to) ||
+            !gm_extents_free(&res->backing->refused, from, to)) {
             continue; /* never with the smallest: the caller asks only for what isn't there */
         }
         error = gm_memory_take_exactly(space, res, source, from, size, load);

@@ -363,6 +363,78 @@ static void discarded_ram_is_empty_and_comes_back_cleared(void **state)
     assert_int_equal(bytes[0], 7);
 }
 
+static void refuse_what_is_discarded(struct unit *u)
+{
+    struct guestmem_policy policy;
+
+    assert_int_equal(guestmem_get_policy(&u->vm, &policy), GUESTMEM_OK);
+    policy.discarded = GUESTMEM_DISCARDED_REFUSES;
+    assert_int_equal(guestmem_set_policy(&u->vm, &policy), GUESTMEM_OK);
+}
+
+/*
+ *      |4K|  |4K|           |      lazy; populated, the second one discarded for good
+ *       0     2    5
+ */
+static void only_what_was_discarded_is_refused(void **state)
+{
+    struct unit *u = *state;
+    char byte = 1;
+
+    unit_policy(u, 12, GUESTMEM_POPULATE_LAZY);
+    refuse_what_is_discarded(u);
+    assert_int_equal(vm_ram_register_at(&u->vm, BASE, 8 * PAGE, false), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE, 1, vm_guest_ram_write_callback, &byte), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE + 2 * PAGE, 1, vm_guest_ram_write_callback, &byte), 0);
+    assert_int_equal(guestmem_ram_discard(&u->vm, BASE + 2 * PAGE, PAGE), GUESTMEM_OK);
+    assert_int_equal(guestmem_ram_discard(&u->vm, BASE + PAGE, 2 * PAGE), GUESTMEM_OK);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + 5 * PAGE, 8), FAULT_RESTART);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + 2 * PAGE, 8), FAULT_ERROR);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + PAGE, 8), FAULT_ERROR);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE + 2 * PAGE, 1, vm_guest_ram_read_callback, &byte), -1);
+    assert_int_equal(guestmem_populate(&u->vm, BASE, 8 * PAGE), GUESTMEM_EUNMAPPED);
+    unit_check_no_leaf(u, BASE + 3 * PAGE);
+    assert_int_equal(guestmem_populate(&u->vm, BASE + 3 * PAGE, 5 * PAGE), GUESTMEM_OK);
+}
+
+/* A frame that would show a refused page is too large. */
+static void no_large_frame_covers_what_is_refused(void **state)
+{
+    struct unit *u = *state;
+
+    unit_policy(u, 21, GUESTMEM_POPULATE_LAZY);
+    refuse_what_is_discarded(u);
+    assert_int_equal(vm_ram_register_at(&u->vm, BASE, 2 * MIB, false), 0);
+    assert_int_equal(guestmem_ram_discard(&u->vm, BASE + 7 * PAGE, PAGE), GUESTMEM_OK);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + PAGE, 8), FAULT_RESTART);
+    unit_check_leaf(u, BASE + PAGE, 12);
+    unit_check_no_leaf(u, BASE + 7 * PAGE);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + 7 * PAGE, 8), FAULT_ERROR);
+}
+
+static int discard_some(struct unit *u)
+{
+    return guestmem_ram_discard(&u->vm, BASE + 2 * PAGE, 3 * PAGE);
+}
+
+static void undo_nothing(struct unit *u)
+{
+    (void)u;
+}
+
+static void discarding_needs_bytes_at_most_and_is_all_or_nothing(void **state)
+{
+    struct unit *u = *state;
+
+    unit_policy(u, 12, GUESTMEM_POPULATE_EAGER);
+    refuse_what_is_discarded(u);
+    assert_int_equal(vm_ram_register_at(&u->vm, BASE, 8 * PAGE, false), 0);
+    assert_true(unit_fail_each(u, discard_some, undo_nothing) >= 1);
+    unit_check_no_leaf(u, BASE + 2 * PAGE);
+    unit_check_leaf(u, BASE + 5 * PAGE, 12);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + 3 * PAGE, 8), FAULT_ERROR);
+}
+
 static void all_that_was_taken_goes_back_when_all_is_discarded(void **state)
 {
     struct unit *u = *state;
@@ -424,6 +496,9 @@ int main(void)
         UNIT_TEST(a_fault_over_a_border_populates_both_frames_or_none),
         UNIT_TEST(discarded_ram_is_empty_and_comes_back_cleared),
         UNIT_TEST_DEVICE_RAM(discarded_ram_is_empty_and_comes_back_cleared),
+        UNIT_TEST(only_what_was_discarded_is_refused),
+        UNIT_TEST(no_large_frame_covers_what_is_refused),
+        UNIT_TEST(discarding_needs_bytes_at_most_and_is_all_or_nothing),
         UNIT_TEST(all_that_was_taken_goes_back_when_all_is_discarded),
         UNIT_TEST(copies_of_a_frame_go_when_its_memory_goes_back),
     };
