@@ -144,7 +144,10 @@ int gm_backing_make(struct gm_space *space, vm_memory_reservation_t *res, const 
 int gm_backing_make_by_policy(struct gm_space *space, vm_memory_reservation_t *res,
                               const struct gm_source *source)
 {
-    return gm_backing_make(space, res, source, res->policy.populate == GUESTMEM_POPULATE_EAGER);
+    bool fixed = source->kind == GM_SOURCE_ADDRESS; /* somebody else might take what it waits for */
+
+    return gm_backing_make(space, res, source,
+                           fixed || res->policy.populate == GUESTMEM_POPULATE_EAGER);
 }
 
 int gm_backing_make_empty(struct gm_space *space, vm_memory_reservation_t *res)

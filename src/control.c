@@ -146,7 +146,7 @@ int guestmem_destroy(vm_t *vm)
     if (space == NULL && gm_vspace_is_ours(&vm->mem.vm_vspace)) {
         space = vm->mem.vm_vspace.data; /* made, but without the book-keeping */
     }
-    if (space != NULL && space->busy != 0) {
+    if (space != NULL && gm_space_is_busy(space)) {
         gm_fail(space, GUESTMEM_EBUSY, "take the guest's memory down", 0);
         return gm_end(space, GUESTMEM_EBUSY, "guestmem_destroy", 0, space->last);
     }

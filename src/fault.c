@@ -55,9 +55,7 @@ memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_
         return populate(space, res, addr, size);
     }
     res->busy++;
-    space->busy++;
     result = res->callback(vm, vcpu, addr, size, res->cookie);
     res->busy--;
-    space->busy--;
     return result;
 }

@@ -220,20 +220,15 @@ struct touch {
     void *cookie;
 };
 
-/* Where the VMM sees `at`, and the last address up to which that view goes on. NULL: nowhere. */
-static char *find_view(struct gm_space *space, uintptr_t at, uintptr_t *last)
+/* Where the VMM sees `at` in a reservation, and the last address up to which that view goes on. NULL:
+ * nowhere. */
+static char *view_in(const vm_memory_reservation_t *res, uintptr_t at, uintptr_t *last)
 {
     const unsigned bits = gm_arch_frame_bits[0];
-    vm_memory_reservation_t *res = gm_reservation_find(space, at);
+    uintptr_t base = gm_page_base(res);
     uint64_t behind;
-    uintptr_t base;
-    char *view;
+    char *view = gm_alias_at(res, (at - base) >> bits, &behind);
 
-    if (res == NULL) {
-        return NULL;
-    }
-    base = gm_page_base(res);
-    view = gm_alias_at(res, (at - base) >> bits, &behind);
     if (view == NULL) {
         return NULL;
     }
@@ -242,20 +237,28 @@ static char *find_view(struct gm_space *space, uintptr_t at, uintptr_t *last)
     return view + (at & (((uintptr_t)1 << bits) - 1));
 }
 
-/* The views are there. A callback may take one away: then it is looked up again. */
-static int touch_all(struct gm_space *space, const struct touch *touch)
+static char *find_view(struct gm_space *space, uintptr_t at, uintptr_t *last)
+{
+    const vm_memory_reservation_t *res = gm_reservation_find(space, at);
+
+    return res == NULL ? NULL : view_in(res, at, last);
+}
+
+/*
+ * Call the callback piece by piece. The views are there, the first one from `view` to `view_last`. A
+ * callback may take one away: then it is looked up again.
+ */
+static int touch_all(struct gm_space *space, const struct touch *touch, char *view, uintptr_t view_last)
 {
     const uintptr_t mask = ((uintptr_t)1 << seL4_PageBits) - 1;
+    uint64_t removals = space->removals;
     uintptr_t at = touch->start;
-    uintptr_t view_last = 0;
-    uint64_t removals = 0;
-    char *view = NULL;
 
     for (;;) {
         uintptr_t last = (at | mask) < touch->last ? at | mask : touch->last;
         int result;
 
-        if (view == NULL || at > view_last || removals != space->removals) {
+        if (at > view_last || removals != space->removals) {
             view = find_view(space, at, &view_last);
             removals = space->removals;
         }
@@ -273,28 +276,55 @@ static int touch_all(struct gm_space *space, const struct touch *touch)
     }
 }
 
-int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback, void *cookie)
+/* Check a touch, and make the views that are missing. */
+static int prepare_touch(struct gm_space *space, const struct touch *touch, size_t size)
 {
-    static const char operation[] = "vm_ram_touch";
-    struct gm_space *space = gm_space_of(vm);
-    struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
-    int result;
-    int error = space == NULL ? GUESTMEM_EINVAL : gm_range_check(space, addr, size);
+    int error = gm_range_check(space, touch->start, size);
 
-    if (error == GUESTMEM_OK && touch_callback == NULL) {
+    if (error == GUESTMEM_OK && touch->callback == NULL) {
         error = gm_fail(space, GUESTMEM_EINVAL, "there is no callback", 0);
     }
-    if (error == GUESTMEM_OK && !gm_ram_covers(space, addr, size)) {
+    if (error == GUESTMEM_OK && !gm_ram_covers(space, touch->start, size)) {
         error = gm_fail(space, GUESTMEM_EUNMAPPED, "find RAM at every address", 0);
     }
-    if (error == GUESTMEM_OK) {
-        error = gm_span_populate(space, addr, touch.last, true);
+    return error == GUESTMEM_OK ? gm_span_populate(space, touch->start, touch->last, true) : error;
+}
+
+/* The view of RAM that shows all of the touch already: the short way for small ones. NULL: there is none. */
+static char *whole_view(struct gm_space *space, const struct touch *touch, size_t size, uintptr_t *view_last)
+{
+    const vm_memory_reservation_t *res;
+    char *view;
+
+    if (space == NULL || touch->callback == NULL) {
+        return NULL;
     }
-    if (gm_end_logged(space, error, operation, addr, size) != 0) {
-        return -1;
+    res = gm_reservation_find(space, touch->start);
+    if (res == NULL || res->kind != GM_RESERVATION_RAM || res->taking) {
+        return NULL;
+    }
+    view = view_in(res, touch->start, view_last);
+    return view != NULL && size - 1 <= *view_last - touch->start ? view : NULL;
+}
+
+int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback, void *cookie)
+{
+    struct gm_space *space = gm_space_of(vm);
+    struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
+    uintptr_t view_last = 0;
+    char *view = whole_view(space, &touch, size, &view_last);
+    int result;
+
+    if (view == NULL) {
+        int error = space == NULL ? GUESTMEM_EINVAL : prepare_touch(space, &touch, size);
+
+        if (gm_end_logged(space, error, "vm_ram_touch", addr, size) != 0) {
+            return -1;
+        }
+        view = find_view(space, addr, &view_last);
     }
     space->busy++;
-    result = touch_all(space, &touch);
+    result = touch_all(space, &touch, view, view_last);
     space->busy--;
     return result;
 }

@@ -9,66 +9,60 @@
 /* Below this many ranges in two neighbouring chunks they become one. */
 enum { MERGE_AT = GM_RANGE_CHUNK / 2 };
 
-/* Index of the last value <= addr; 0 also if there is none. `count` is at least 1. */
-static size_t last_below(const uintptr_t *value, size_t count, uintptr_t addr)
+/*
+ * Index of the last base <= addr; 0 also if there is none. The places behind a chunk's ranges hold the
+ * highest address, so that the number of steps is fixed, and none is a branch that can be mispredicted.
+ */
+static inline size_t slot_below(const struct gm_range_chunk *chunk, uintptr_t addr)
 {
     size_t low = 0;
 
-    while (count > 1) {
-        size_t half = count / 2;
-
-        low += value[low + half] <= addr ? half : 0;
-        count -= half;
+    for (size_t half = GM_RANGE_CHUNK / 2; half > 0; half /= 2) {
+        low += chunk->base[low + half] <= addr ? half : 0;
     }
-    return low;
+    return low < chunk->count ? low : chunk->count - 1;
 }
 
-/* The same over the chunks. */
-static size_t chunk_below(const struct gm_range_index *index, uintptr_t addr)
+/* The same over the chunks, of which there is at least one. */
+static inline size_t chunk_below(const struct gm_range_index *index, uintptr_t addr)
 {
-    size_t low = 0;
-    size_t count = index->count;
+    const struct gm_range_top *low = index->top;
 
-    while (count > 1) {
+    for (size_t count = index->count; count > 1;) {
         size_t half = count / 2;
 
-        low += index->top[low + half].first <= addr ? half : 0;
+        low = low[half].first <= addr ? &low[half] : low;
         count -= half;
     }
-    return low;
+    return (size_t)(low - index->top);
 }
 
 bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos)
 {
-    const struct gm_range_chunk *chunk;
-
     if (index->count == 0 || addr < index->top[0].first) {
         return false;
     }
     pos->chunk = chunk_below(index, addr);
-    chunk = index->top[pos->chunk].chunk;
-    pos->slot = last_below(chunk->base, chunk->count, addr);
+    pos->slot = slot_below(index->top[pos->chunk].chunk, addr);
     return true;
-}
-
-void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr)
-{
-    struct gm_range_pos pos;
-
-    if (!gm_range_index_below(index, addr, &pos) || index->top[pos.chunk].chunk->last[pos.slot] < addr) {
-        return NULL;
-    }
-    return index->top[pos.chunk].chunk->item[pos.slot];
 }
 
 void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last)
 {
-    struct gm_range_pos pos;
+    const struct gm_range_chunk *chunk;
+    size_t slot;
 
-    if (!gm_range_index_below(index, last, &pos) || index->top[pos.chunk].chunk->last[pos.slot] < base) {
+    if (index->count == 0) {
         return NULL;
     }
-    return index->top[pos.chunk].chunk->item[pos.slot];
+    chunk = index->top[chunk_below(index, last)].chunk;
+    slot = slot_below(chunk, last);
+    return chunk->base[slot] <= last && chunk->last[slot] >= base ? chunk->item[slot] : NULL;
+}
+
+void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr)
+{
+    return gm_range_index_meets(index, addr, addr);
 }
 
 bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos)
@@ -109,13 +103,22 @@ static void chunk_move(struct gm_range_chunk *to, size_t to_slot, const struct g
     memmove(&to->item[to_slot], &from->item[from_slot], count * sizeof(to->item[0]));
 }
 
+/* Take the ranges from `count` on out of a chunk that has at most `had`. */
+static void chunk_shorten(struct gm_range_chunk *chunk, size_t count, size_t had)
+{
+    for (size_t slot = count; slot < had; slot++) {
+        chunk->base[slot] = UINTPTR_MAX;
+    }
+    chunk->count = count;
+}
+
 /* Put an empty chunk at position `at`. */
 static void open_chunk(struct gm_range_index *index, size_t at, struct gm_range_chunk *chunk)
 {
     size_t behind = index->count - at;
 
     memmove(&index->top[at + 1], &index->top[at], behind * sizeof(index->top[0]));
-    chunk->count = 0;
+    chunk_shorten(chunk, 0, GM_RANGE_CHUNK);
     index->top[at].chunk = chunk;
     index->count++;
 }
@@ -151,7 +154,7 @@ static struct gm_range_pos split(struct gm_range_index *index, size_t at, size_t
     index->split_off = at + 1;
     chunk_move(spare, 0, full, keep, GM_RANGE_CHUNK - keep);
     spare->count = GM_RANGE_CHUNK - keep;
-    full->count = keep;
+    chunk_shorten(full, keep, GM_RANGE_CHUNK);
     index->top[at + 1].first = spare->base[0];
     return slot <= keep ? (struct gm_range_pos){at, slot} : (struct gm_range_pos){at + 1, slot - keep};
 }
@@ -204,8 +207,8 @@ struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintp
     }
     index->inserted = false;
     chunk = index->top[pos.chunk].chunk;
-    chunk->count--;
-    chunk_move(chunk, pos.slot, chunk, pos.slot + 1, chunk->count - pos.slot);
+    chunk_move(chunk, pos.slot, chunk, pos.slot + 1, chunk->count - 1 - pos.slot);
+    chunk_shorten(chunk, chunk->count - 1, chunk->count);
     if (chunk->count == 0) {
         return close_chunk(index, pos.chunk);
     }

@@ -98,15 +98,27 @@ static void join(struct gm_space *space, vm_t *vm)
     vm->mem.reservation_cookie->space = space;
 }
 
-struct gm_space *gm_space_of(vm_t *vm)
+struct gm_space *gm_space_join(vm_t *vm)
 {
-    if (vm == NULL || vm->mem.reservation_cookie == NULL) {
-        return NULL;
-    }
-    if (vm->mem.reservation_cookie->space == NULL && gm_vspace_is_ours(&vm->mem.vm_vspace)) {
+    if (gm_vspace_is_ours(&vm->mem.vm_vspace)) {
         join(vm->mem.vm_vspace.data, vm);
     }
     return vm->mem.reservation_cookie->space;
+}
+
+bool gm_space_is_busy(const struct gm_space *space)
+{
+    struct gm_range_pos pos;
+
+    for (bool more = gm_range_index_first(&space->index, &pos); more;
+         more = gm_range_index_next(&space->index, &pos)) {
+        const vm_memory_reservation_t *res = gm_range_index_item(&space->index, pos);
+
+        if (res->busy != 0) {
+            return true;
+        }
+    }
+    return space->busy != 0;
 }
 
 int gm_slot_take(struct gm_space *space, cspacepath_t *path)

@@ -135,7 +135,7 @@ struct gm_space {
     size_t ram_count;         /* the same as vm->mem.num_ram_regions */
     size_t ram_reservations;  /* registered */
     size_t ram_pending;       /* being registered */
-    unsigned busy;            /* callbacks and iterators under way: it can't be destroyed */
+    unsigned busy;            /* touches and iterators under way; fault callbacks count in reservations */
     unsigned taking;          /* takings of frames under way: a call that ends meanwhile is an inner one */
 };
 
@@ -145,8 +145,20 @@ struct vm_memory_reservation_cookie {
     struct gm_space *space; /* NULL until joined */
 };
 
+/* Join a VM's book-keeping and its guest vspace, if they can be. The space, or NULL. */
+struct gm_space *gm_space_join(vm_t *vm);
+
 /* The space of a VM, or NULL: no VM, or one whose memory isn't initialised. */
-struct gm_space *gm_space_of(vm_t *vm);
+static inline struct gm_space *gm_space_of(vm_t *vm)
+{
+    if (vm == NULL || vm->mem.reservation_cookie == NULL) {
+        return NULL;
+    }
+    return vm->mem.reservation_cookie->space != NULL ? vm->mem.reservation_cookie->space : gm_space_join(vm);
+}
+
+/* Whether a callback or an iterator of the space is under way: it can't be taken down. */
+bool gm_space_is_busy(const struct gm_space *space);
 
 /* Whether a vspace is one of ours; defined where its functions are. */
 bool gm_vspace_is_ours(const vspace_t *vspace);

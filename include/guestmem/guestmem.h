@@ -66,7 +66,8 @@ int guestmem_failure_text(const struct guestmem_failure *failure, char *text, si
 
 enum guestmem_populate {
     GUESTMEM_POPULATE_EAGER, /* a backing call maps every frame */
-    GUESTMEM_POPULATE_LAZY,  /* each frame is taken and mapped at the first access to it */
+    GUESTMEM_POPULATE_LAZY,  /* each frame is taken and mapped at the first access to it; frames at given
+                              * physical addresses at once even so, before somebody else takes them */
 };
 
 enum guestmem_memory_type {
