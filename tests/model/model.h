@@ -26,7 +26,11 @@ enum {
     MODEL_WINDOW_MAX = 256, /* slots that one name can have */
     MODEL_NORMAL_BITS = 24, /* each sequence's own normal untyped, N */
     MODEL_DEVICE_BITS = 32, /* each sequence's own device untyped, D */
+    MODEL_FAR_BITS = 30,    /* and the one that the kernel itself can't reach, F */
 };
+
+/* Beyond what the kernel maps for itself, with 40 bits of physical address and with 44 */
+#define MODEL_FAR_PADDR 0x8000000000ul
 
 /* ---- What each side supplies (port_host.c, sel4/port_sel4.c) ---- */
 
@@ -36,6 +40,7 @@ struct model_port {
     seL4_CPtr asid_control;
     seL4_CPtr normal;     /* untyped of at least 2^MODEL_NORMAL_BITS bytes, no children */
     seL4_CPtr device;     /* device untyped of at least 2^MODEL_DEVICE_BITS bytes, no children */
+    seL4_CPtr far;        /* device untyped at MODEL_FAR_PADDR, no children */
     seL4_CPtr first_slot; /* consecutive empty slots of the root CNode */
     seL4_Word slot_count;
 };

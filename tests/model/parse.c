@@ -283,8 +283,11 @@ void model_parse_slots(struct model_parse *parse)
 
 seL4_Word model_parse_relative(const struct model_parse *parse, seL4_Word paddr)
 {
-    seL4_Word device = paddr - parse->world->device_base;
-
-    return device < ((seL4_Word)1 << MODEL_DEVICE_BITS) ? device
-                                                        : paddr - parse->world->normal_base;
+    if (paddr - parse->world->device_base < ((seL4_Word)1 << MODEL_DEVICE_BITS)) {
+        return paddr - parse->world->device_base;
+    }
+    if (paddr - MODEL_FAR_PADDR < ((seL4_Word)1 << MODEL_FAR_BITS)) {
+        return paddr - MODEL_FAR_PADDR;
+    }
+    return paddr - parse->world->normal_base;
 }

@@ -13,9 +13,9 @@ enum {
     SLOTS_ASKED = 2 * SLOT_COUNT, /* among so many, as many lie together */
 };
 
-static const struct guestmem_host_region device = {
-    .paddr = 0x200000000,
-    .bytes = (uint64_t)2 << MODEL_DEVICE_BITS,
+static const struct guestmem_host_region regions[] = {
+    {.paddr = 0x200000000, .bytes = (uint64_t)2 << MODEL_DEVICE_BITS},
+    {.paddr = MODEL_FAR_PADDR, .bytes = (uint64_t)2 << MODEL_FAR_BITS},
 };
 
 void model_fail(const char *where, const char *what)
@@ -55,14 +55,13 @@ static seL4_CPtr take_slots(vka_t *vka)
     model_fail("host", "no consecutive slots");
 }
 
-static seL4_CPtr take_device(vka_t *vka)
+static seL4_CPtr take_device(vka_t *vka, uint64_t paddr, unsigned bits)
 {
     cspacepath_t path;
     seL4_Word cookie;
 
     if (vka_cspace_alloc_path(vka, &path) != 0 ||
-        vka_utspace_alloc_at(vka, &path, seL4_UntypedObject, MODEL_DEVICE_BITS + 1, device.paddr,
-                             &cookie) != 0) {
+        vka_utspace_alloc_at(vka, &path, seL4_UntypedObject, bits, paddr, &cookie) != 0) {
         model_fail("host", "no device untyped");
     }
     return path.capPtr;
@@ -72,19 +71,21 @@ struct guestmem_host *model_port_create(unsigned pa_bits, struct model_port *por
 {
     struct guestmem_host_config config = {
         .ram_bytes = (uint64_t)4 << MODEL_NORMAL_BITS,
-        .regions = &device,
-        .region_count = 1,
+        .regions = regions,
+        .region_count = sizeof(regions) / sizeof(regions[0]),
         .flavour = GUESTMEM_HOST_OWNS_DEVICES,
         .cnode_bits = ROOT_CNODE_BITS,
         .pa_bits = pa_bits,
     };
     struct guestmem_host *host = NULL;
     vka_object_t normal;
+    vka_t *vka;
 
     if (guestmem_host_create(&config, &host) != 0) {
         model_fail("host", "no environment");
     }
-    if (vka_alloc_untyped(guestmem_host_vka(host), MODEL_NORMAL_BITS + 1, &normal) != 0) {
+    vka = guestmem_host_vka(host);
+    if (vka_alloc_untyped(vka, MODEL_NORMAL_BITS + 1, &normal) != 0) {
         model_fail("host", "no normal untyped");
     }
     *port = (struct model_port){
@@ -92,8 +93,9 @@ struct guestmem_host *model_port_create(unsigned pa_bits, struct model_port *por
         .asid_pool = seL4_CapInitThreadASIDPool,
         .asid_control = seL4_CapASIDControl,
         .normal = normal.cptr,
-        .device = take_device(guestmem_host_vka(host)),
-        .first_slot = take_slots(guestmem_host_vka(host)),
+        .device = take_device(vka, regions[0].paddr, MODEL_DEVICE_BITS + 1),
+        .far = take_device(vka, regions[1].paddr, MODEL_FAR_BITS + 1),
+        .first_slot = take_slots(vka),
         .slot_count = SLOT_COUNT,
     };
     return host;

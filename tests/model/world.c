@@ -82,6 +82,7 @@ void model_world_begin(struct model_world *world, const char *sequence)
     bind(world, "K", world->port->asid_control, 1);
     make_pool(world, world->port->normal, MODEL_NORMAL_BITS, "N");
     make_pool(world, world->port->device, MODEL_DEVICE_BITS, "D");
+    make_pool(world, world->port->far, MODEL_FAR_BITS, "F");
 }
 
 void model_world_end(struct model_world *world)
@@ -90,6 +91,7 @@ void model_world_end(struct model_world *world)
 
     must(world, seL4_CNode_Revoke(port->root_cnode, port->normal, seL4_WordBits), "cleaning up");
     must(world, seL4_CNode_Revoke(port->root_cnode, port->device, seL4_WordBits), "cleaning up");
+    must(world, seL4_CNode_Revoke(port->root_cnode, port->far, seL4_WordBits), "cleaning up");
     for (seL4_Word k = 0; k < world->slots_used; k++) {
         must(world, seL4_CNode_Delete(port->root_cnode, port->first_slot + k, seL4_WordBits),
              "cleaning up");

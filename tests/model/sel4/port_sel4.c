@@ -118,6 +118,7 @@ int main(void)
         .asid_control = seL4_CapASIDControl,
         .normal = find_untyped(info, false, MODEL_NORMAL_BITS + 1, 0),
         .device = find_untyped(info, true, MODEL_DEVICE_BITS + 1, 0),
+        .far = find_untyped(info, true, MODEL_FAR_BITS, MODEL_FAR_PADDR),
         .first_slot = info->empty.start + 16,
         .slot_count = info->empty.end - info->empty.start - 16,
     };
