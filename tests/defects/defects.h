@@ -28,6 +28,7 @@ extern const struct gm_suite bad_range_suite;
 extern const struct gm_suite bad_frame_suite;
 extern const struct gm_suite bad_vspace_suite;
 extern const struct gm_suite rights_suite;
+extern const struct gm_suite frees_suite;
 
 /* Where cases put things: aligned to 1 GiB, and far from anything special. */
 #define BASE ((uintptr_t)0x40000000)

@@ -255,10 +255,10 @@ void sweep_run(struct gm_env *env, const struct sweep_state *state)
 
 void sweep_report(void)
 {
-    printf("failure points visited: %llu (the call failed at %llu, and made do with less at %llu)\n",
-           (unsigned long long)(visited.failed + visited.absorbed), (unsigned long long)visited.failed,
-           (unsigned long long)visited.absorbed);
-    printf("distinct (function, failing step) pairs: %zu\n", pairs_count());
+    printf("failure points visited: %llu in %zu distinct (function, failing step) pairs; the call failed at "
+           "%llu and made do with less at %llu\n",
+           (unsigned long long)(visited.failed + visited.absorbed), pairs_count(),
+           (unsigned long long)visited.failed, (unsigned long long)visited.absorbed);
 }
 
 /* ------------------------------------------------------------- for set-ups and calls */

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <utils/util.h>
 
 static uint32_t next(struct game *game)
 {
@@ -468,5 +469,6 @@ int main(int argc, char **argv)
 {
     static const struct gm_suite *const suites[] = {&random_suite, NULL};
 
+    zf_log_set_output_level(ZF_LOG_FATAL); /* the library logs each failure */
     return gm_test_run(argc, argv, suites);
 }
