@@ -11,30 +11,39 @@
 #include "failure.h"
 #include "reservation.h"
 
-static memory_fault_result_t populate(struct gm_space *space, vm_memory_reservation_t *res, uintptr_t addr,
-                                      size_t size)
+/* Populate what of the access is lazy. False: nothing is, the callback decides. */
+static bool populate(struct gm_space *space, vm_memory_reservation_t *res, uintptr_t addr, size_t size,
+                     memory_fault_result_t *result)
 {
     unsigned bits = gm_arch_frame_bits[0];
-    uint64_t from = (addr - gm_page_base(res)) >> bits;
-    uint64_t to = ((addr + (size - 1) - gm_page_base(res)) >> bits) + 1;
-    int error = gm_backing_populate(space, res, from, to, false);
+    uint64_t first = (addr - gm_page_base(res)) >> bits;
+    uint64_t last = (addr + (size - 1) - gm_page_base(res)) >> bits;
+    int error;
 
+    if (!gm_backing_is_lazy_at(res, first) && !gm_backing_is_lazy_at(res, last)) {
+        return false;
+    }
+    error = gm_backing_populate(space, res, first, last + 1, false);
     if (gm_end_logged(space, error, "populate at a guest access", addr, size) != 0) {
-        return FAULT_ERROR;
+        *result = FAULT_ERROR;
+        return true;
     }
     space->stats.faults_populated++;
-    return FAULT_RESTART;
+    *result = FAULT_RESTART;
+    return true;
 }
 
-static bool is_lazy(const vm_memory_reservation_t *res, uintptr_t addr, size_t size)
+static memory_fault_result_t unhandled(struct gm_space *space)
 {
-    unsigned bits = gm_arch_frame_bits[0];
-    uintptr_t base = gm_page_base(res);
-
-    return gm_backing_is_lazy_at(res, (addr - base) >> bits) ||
-           gm_backing_is_lazy_at(res, (addr + (size - 1) - base) >> bits);
+    if (space == NULL) {
+        ZF_LOGE("vm_memory_handle_fault: no VM, or one whose memory isn't initialised");
+        return FAULT_ERROR;
+    }
+    space->stats.faults_unhandled++;
+    return FAULT_UNHANDLED;
 }
 
+/* Short on purpose: it runs at each access to an emulated device. */
 memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
 {
     struct gm_space *space = gm_space_of(vm);
@@ -42,17 +51,15 @@ memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_
     memory_fault_result_t result;
 
     if (space == NULL) {
-        ZF_LOGE("vm_memory_handle_fault: no VM, or one whose memory isn't initialised");
-        return FAULT_ERROR;
+        return unhandled(space);
     }
     space->stats.faults++;
     res = gm_range_index_find(&space->index, addr);
-    if (res == NULL || size == 0 || size - 1 > gm_last(res) - addr || res->callback == NULL) {
-        space->stats.faults_unhandled++;
-        return FAULT_UNHANDLED;
+    if (res == NULL || size - 1 > gm_last(res) - addr || res->callback == NULL) {
+        return unhandled(space);
     }
-    if (res->backing != NULL && is_lazy(res, addr, size)) {
-        return populate(space, res, addr, size);
+    if (res->backing != NULL && populate(space, res, addr, size, &result)) {
+        return result;
     }
     res->busy++;
     result = res->callback(vm, vcpu, addr, size, res->cookie);

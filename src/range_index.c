@@ -9,60 +9,14 @@
 /* Below this many ranges in two neighbouring chunks they become one. */
 enum { MERGE_AT = GM_RANGE_CHUNK / 2 };
 
-/*
- * Index of the last base <= addr; 0 also if there is none. The places behind a chunk's ranges hold the
- * highest address, so that the number of steps is fixed, and none is a branch that can be mispredicted.
- */
-static inline size_t slot_below(const struct gm_range_chunk *chunk, uintptr_t addr)
-{
-    size_t low = 0;
-
-    for (size_t half = GM_RANGE_CHUNK / 2; half > 0; half /= 2) {
-        low += chunk->base[low + half] <= addr ? half : 0;
-    }
-    return low < chunk->count ? low : chunk->count - 1;
-}
-
-/* The same over the chunks, of which there is at least one. */
-static inline size_t chunk_below(const struct gm_range_index *index, uintptr_t addr)
-{
-    const struct gm_range_top *low = index->top;
-
-    for (size_t count = index->count; count > 1;) {
-        size_t half = count / 2;
-
-        low = low[half].first <= addr ? &low[half] : low;
-        count -= half;
-    }
-    return (size_t)(low - index->top);
-}
-
 bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos)
 {
     if (index->count == 0 || addr < index->top[0].first) {
         return false;
     }
-    pos->chunk = chunk_below(index, addr);
-    pos->slot = slot_below(index->top[pos->chunk].chunk, addr);
+    pos->chunk = gm_range_chunk_below(index, addr);
+    pos->slot = gm_range_slot_below(index->top[pos->chunk].chunk, addr);
     return true;
-}
-
-void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last)
-{
-    const struct gm_range_chunk *chunk;
-    size_t slot;
-
-    if (index->count == 0) {
-        return NULL;
-    }
-    chunk = index->top[chunk_below(index, last)].chunk;
-    slot = slot_below(chunk, last);
-    return chunk->base[slot] <= last && chunk->last[slot] >= base ? chunk->item[slot] : NULL;
-}
-
-void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr)
-{
-    return gm_range_index_meets(index, addr, addr);
 }
 
 bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos)
@@ -92,7 +46,7 @@ bool gm_range_index_needs_chunk(const struct gm_range_index *index, uintptr_t ba
     if (index->count == 0) {
         return true;
     }
-    return index->top[chunk_below(index, base)].chunk->count == GM_RANGE_CHUNK;
+    return index->top[gm_range_chunk_below(index, base)].chunk->count == GM_RANGE_CHUNK;
 }
 
 static void chunk_move(struct gm_range_chunk *to, size_t to_slot, const struct gm_range_chunk *from,

@@ -50,14 +50,56 @@ struct gm_range_pos {
     size_t slot;
 };
 
-/* The last range with base <= addr. False: there is none. */
-bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos);
+/*
+ * Index of the last base <= addr; 0 also if there is none. The places behind a chunk's ranges hold the
+ * highest address, so that the number of steps is fixed, and none is a branch that can be mispredicted.
+ */
+static inline size_t gm_range_slot_below(const struct gm_range_chunk *chunk, uintptr_t addr)
+{
+    size_t low = 0;
 
-/* The item whose range holds addr, or NULL. */
-void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr);
+    for (size_t half = GM_RANGE_CHUNK / 2; half > 0; half /= 2) {
+        low += chunk->base[low + half] <= addr ? half : 0;
+    }
+    return low < chunk->count ? low : chunk->count - 1;
+}
+
+/* The same over the chunks, of which there is at least one. */
+static inline size_t gm_range_chunk_below(const struct gm_range_index *index, uintptr_t addr)
+{
+    const struct gm_range_top *low = index->top;
+
+    for (size_t count = index->count; count > 1;) {
+        size_t half = count / 2;
+
+        low = low[half].first <= addr ? &low[half] : low;
+        count -= half;
+    }
+    return (size_t)(low - index->top);
+}
 
 /* The item of the highest range that meets [base, last], or NULL: the range is free. */
-void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last);
+static inline void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last)
+{
+    const struct gm_range_chunk *chunk;
+    size_t slot;
+
+    if (index->count == 0) {
+        return NULL;
+    }
+    chunk = index->top[gm_range_chunk_below(index, last)].chunk;
+    slot = gm_range_slot_below(chunk, last);
+    return chunk->base[slot] <= last && chunk->last[slot] >= base ? chunk->item[slot] : NULL;
+}
+
+/* The item whose range holds addr, or NULL. */
+static inline void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr)
+{
+    return gm_range_index_meets(index, addr, addr);
+}
+
+/* The last range with base <= addr. False: there is none. */
+bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos);
 
 /* First range; the one behind. False: there is none. */
 bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos);

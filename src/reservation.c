@@ -17,21 +17,6 @@ static uintptr_t page_mask(void)
     return ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
 }
 
-uintptr_t gm_last(const struct vm_memory_reservation *res)
-{
-    return res->base + (res->size - 1);
-}
-
-uintptr_t gm_page_base(const struct vm_memory_reservation *res)
-{
-    return res->base & ~page_mask();
-}
-
-uint64_t gm_page_count(const struct vm_memory_reservation *res)
-{
-    return ((gm_last(res) - gm_page_base(res)) >> gm_arch_frame_bits[0]) + 1;
-}
-
 int gm_range_check(struct gm_space *space, uintptr_t base, size_t size)
 {
     if (size == 0) {
@@ -52,11 +37,6 @@ int gm_reservation_check(struct gm_space *space, vm_memory_reservation_t *res)
         return gm_fail(space, GUESTMEM_ESTALE, "check the reservation", 0);
     }
     return GUESTMEM_OK;
-}
-
-vm_memory_reservation_t *gm_reservation_find(struct gm_space *space, uintptr_t gpa)
-{
-    return gm_range_index_find(&space->index, gpa);
 }
 
 static bool is_backed(const vm_memory_reservation_t *res)

@@ -22,10 +22,21 @@ struct gm_claim {
     uint8_t anonymous;
 };
 
-/* The first page of a reservation as an address; its pages; its last byte. */
-uintptr_t gm_page_base(const struct vm_memory_reservation *res);
-uint64_t gm_page_count(const struct vm_memory_reservation *res);
-uintptr_t gm_last(const struct vm_memory_reservation *res);
+/* The last byte of a reservation; its first page as an address; its pages. */
+static inline uintptr_t gm_last(const struct vm_memory_reservation *res)
+{
+    return res->base + (res->size - 1);
+}
+
+static inline uintptr_t gm_page_base(const struct vm_memory_reservation *res)
+{
+    return res->base & ~(((uintptr_t)1 << gm_arch_frame_bits[0]) - 1);
+}
+
+static inline uint64_t gm_page_count(const struct vm_memory_reservation *res)
+{
+    return ((gm_last(res) - gm_page_base(res)) >> gm_arch_frame_bits[0]) + 1;
+}
 
 /* Check a range at the public edge: GUESTMEM_EINVAL if empty, GUESTMEM_ERANGE. */
 int gm_range_check(struct gm_space *space, uintptr_t base, size_t size);
@@ -48,4 +59,7 @@ void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res);
 int gm_reservation_check_alone(struct gm_space *space, vm_memory_reservation_t *res);
 
 /* The reservation that holds this byte, or NULL. */
-vm_memory_reservation_t *gm_reservation_find(struct gm_space *space, uintptr_t gpa);
+static inline vm_memory_reservation_t *gm_reservation_find(struct gm_space *space, uintptr_t gpa)
+{
+    return gm_range_index_find(&space->index, gpa);
+}

@@ -46,40 +46,38 @@ int gm_slots_fill(struct gm_space *space, struct gm_slots *slots, size_t count)
     memmove(slots->at, &slots->at[slots->used], kept * sizeof(slots->at[0]));
     slots->used = 0;
     for (slots->count = kept; slots->count < count; slots->count++) {
-        cspacepath_t path;
-        int error = gm_slot_take(space, &path);
+        int error = gm_slot_take_plain(space, &slots->at[slots->count]);
 
         if (error != GUESTMEM_OK) {
             return error;
         }
-        slots->at[slots->count] = path.capPtr;
     }
     sort(slots->at, slots->count);
     return GUESTMEM_OK;
 }
 
-/* Whether one retype can fill slot a and the one behind it. */
-static bool follows(const cspacepath_t *a, const cspacepath_t *b)
+/* Whether one retype can fill all slots from `path` to slot `last`: they are of one CNode, in order. */
+static bool reaches(struct gm_space *space, const cspacepath_t *path, seL4_CPtr last)
 {
-    return b->root == a->root && b->dest == a->dest && b->destDepth == a->destDepth &&
-           b->offset == a->offset + (b->capPtr - a->capPtr);
+    cspacepath_t end;
+
+    vka_cspace_make_path(space->vka, last, &end);
+    return end.root == path->root && end.dest == path->dest && end.destDepth == path->destDepth &&
+           end.offset == path->offset + (last - path->capPtr);
 }
 
 size_t gm_slots_run(struct gm_space *space, const struct gm_slots *slots, size_t most, cspacepath_t *path)
 {
-    size_t length = 1;
     const seL4_CPtr *first = &slots->at[slots->used];
+    size_t length = 1;
 
     most = most < slots->count - slots->used ? most : slots->count - slots->used;
-    vka_cspace_make_path(space->vka, *first, path);
     while (length < most && first[length] == first[0] + length) {
-        cspacepath_t behind;
-
-        vka_cspace_make_path(space->vka, first[length], &behind);
-        if (!follows(path, &behind)) {
-            break;
-        }
         length++;
+    }
+    vka_cspace_make_path(space->vka, *first, path);
+    while (length > 1 && !reaches(space, path, first[0] + length - 1)) {
+        length /= 2;
     }
     return length;
 }

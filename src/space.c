@@ -121,15 +121,26 @@ bool gm_space_is_busy(const struct gm_space *space)
     return space->busy != 0;
 }
 
-int gm_slot_take(struct gm_space *space, cspacepath_t *path)
+int gm_slot_take_plain(struct gm_space *space, seL4_CPtr *slot)
 {
-    int error = vka_cspace_alloc_path(space->vka, path);
+    int error = vka_cspace_alloc(space->vka, slot);
 
     if (error != 0) {
         return gm_fail(space, GUESTMEM_ENOSLOT, "take a cap slot", error);
     }
     space->stats.slots++;
     return GUESTMEM_OK;
+}
+
+int gm_slot_take(struct gm_space *space, cspacepath_t *path)
+{
+    seL4_CPtr slot;
+    int error = gm_slot_take_plain(space, &slot);
+
+    if (error == GUESTMEM_OK) {
+        vka_cspace_make_path(space->vka, slot, path);
+    }
+    return error;
 }
 
 void gm_slot_give(struct gm_space *space, seL4_CPtr slot)

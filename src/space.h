@@ -173,7 +173,8 @@ void gm_space_drop(struct gm_space *space);
 void *gm_alloc(struct gm_space *space, size_t size);
 void gm_free(struct gm_space *space, void *block, size_t size);
 
-/* A free cap slot and its way; GUESTMEM_ENOSLOT. Counted. */
+/* A free cap slot, and with its way; GUESTMEM_ENOSLOT. Counted. */
+int gm_slot_take_plain(struct gm_space *space, seL4_CPtr *slot);
 int gm_slot_take(struct gm_space *space, cspacepath_t *path);
 /* Give an empty slot back. */
 void gm_slot_give(struct gm_space *space, seL4_CPtr slot);
