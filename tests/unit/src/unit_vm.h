@@ -19,6 +19,7 @@
 #include <guestmem/guestmem.h>
 #include <guestmem/host.h>
 #include <guestmem/runtime.h>
+#include <sel4vm/arch/guest_memory_arch.h>
 #include <sel4vm/guest_iospace.h>
 #include <sel4vm/guest_memory_helpers.h>
 #include <sel4vm/guest_ram.h>
