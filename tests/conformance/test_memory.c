@@ -219,13 +219,11 @@ static void fragmented_memory_is_used_in_smaller_frames(struct gm_env *env, vm_t
 
 static void device_ram_is_cleared_before_the_guest_sees_it(struct gm_env *env, vm_t *vm)
 {
-    uint8_t *old = gm_env_physical_bytes(env, env->device_ram_base, env->device_ram_bytes);
     vm_memory_reservation_t *res = reserve(vm, BASE, 2 * GM_MIB + GM_PAGE);
 
-    if (old == NULL) {
+    if (!gm_env_fill_device_ram(env, 0xee)) {
         GM_SKIP("memory can't be dirtied from outside here");
     }
-    memset(old, 0xee, env->device_ram_bytes);
     GM_CHECK_EQ(map_maybe_device_reservation(vm, res), 0);
     GM_CHECK_GUEST_FILLED(env, vm, BASE, 0, 2 * GM_MIB + GM_PAGE);
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_2M, "rw", false);

@@ -2,6 +2,7 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <sel4/sel4.h>
@@ -160,6 +161,23 @@ memory_fault_result_t gm_fault_note(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, s
     entry->addr = addr;
     entry->length = length;
     return entry->answer;
+}
+
+void gm_env_failure_text(const struct gm_env *env, char *text, size_t size)
+{
+    size_t length = 0;
+
+    text[0] = '\0';
+    for (struct gm_env_vm *entry = env->vms; entry != NULL && length < size; entry = entry->next) {
+        const struct guestmem_failure *failure = guestmem_last_failure(&entry->vm);
+
+        if (failure != NULL && failure->error != GUESTMEM_OK) {
+            length += (size_t)snprintf(text + length, size - length, length == 0 ? "" : "; ");
+            if (length < size) {
+                length += (size_t)guestmem_failure_text(failure, text + length, size - length);
+            }
+        }
+    }
 }
 
 /* ----------------------------------------------------------------------------- frames */

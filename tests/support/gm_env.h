@@ -142,6 +142,7 @@ struct gm_env_leaf {
     bool read;
     bool write;
     bool device;
+    bool blind; /* this side can't tell `device` */
 };
 
 enum gm_env_view {
@@ -157,8 +158,12 @@ enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa,
 /* The same for an address of the VMM's. */
 enum gm_env_view gm_env_vmm_view(struct gm_env *env, const void *vaddr, struct gm_env_leaf *leaf);
 
-/* Where the test can read and write physical memory; NULL if this side can't. */
-void *gm_env_physical_bytes(struct gm_env *env, uintptr_t paddr, size_t size);
+/* Copy as the guest would; GM_VIEW_NONE: something isn't mapped there, or not with that right. */
+enum gm_env_view gm_env_guest_copy(struct gm_env *env, vm_t *vm, uintptr_t gpa, void *bytes,
+                                   size_t size, bool write);
+
+/* Fill the device RAM, which nobody may have now. False if this side can't. */
+bool gm_env_fill_device_ram(struct gm_env *env, int value);
 
 /* ------------------------------------------------------------------ counting and comparing */
 
@@ -202,3 +207,6 @@ void gm_env_fail(struct gm_env *env, unsigned kinds, uint64_t k, bool sticky);
 /* Whether the failure has struck since, and at what ("Untyped_Retype"); valid until the next
  * arming. */
 bool gm_env_failed(struct gm_env *env, const char **step);
+
+/* What the library says of the last failure of each VM, for messages; "" for none. */
+void gm_env_failure_text(const struct gm_env *env, char *text, size_t size);

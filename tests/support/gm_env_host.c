@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <autoconf.h>
 #include <guestmem/host.h>
@@ -107,6 +108,7 @@ static enum gm_env_view view(struct gm_env *env, seL4_CPtr root, uintptr_t addr,
     leaf->read = found.read;
     leaf->write = found.write;
     leaf->device = found.device;
+    leaf->blind = false;
     return GM_VIEW_LEAF;
 }
 
@@ -121,9 +123,36 @@ enum gm_env_view gm_env_vmm_view(struct gm_env *env, const void *vaddr, struct g
     return view(env, vspace_get_root(env->vmm), (uintptr_t)vaddr, leaf);
 }
 
-void *gm_env_physical_bytes(struct gm_env *env, uintptr_t paddr, size_t size)
+enum gm_env_view gm_env_guest_copy(struct gm_env *env, vm_t *vm, uintptr_t gpa, void *bytes,
+                                   size_t size, bool write)
 {
-    return guestmem_host_phys(env->port->host, paddr, size);
+    struct gm_env_leaf leaf;
+    uint8_t *at = bytes;
+
+    for (size_t piece; size > 0; size -= piece, gpa += piece, at += piece) {
+        uint8_t *memory;
+
+        if (gm_env_guest_view(env, vm, gpa, &leaf) != GM_VIEW_LEAF ||
+            !(write ? leaf.write : leaf.read)) {
+            return GM_VIEW_NONE;
+        }
+        piece = ((size_t)1 << leaf.size_bits) - (gpa & (((uintptr_t)1 << leaf.size_bits) - 1));
+        piece = piece < size ? piece : size;
+        memory = guestmem_host_phys(env->port->host, leaf.paddr, piece);
+        GM_CHECK_NOT_NULL(memory);
+        memcpy(write ? memory : at, write ? at : memory, piece);
+    }
+    return GM_VIEW_LEAF;
+}
+
+bool gm_env_fill_device_ram(struct gm_env *env, int value)
+{
+    void *memory =
+        guestmem_host_phys(env->port->host, env->device_ram_base, env->device_ram_bytes);
+
+    GM_CHECK_NOT_NULL(memory);
+    memset(memory, value, env->device_ram_bytes);
+    return true;
 }
 
 /* --------------------------------------------------------------- counting and comparing */

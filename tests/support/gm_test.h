@@ -100,8 +100,8 @@ void gm_test_unchecked(const char *reason);
 #define GM_CHECK_GUEST_FILLED(env, vm, gpa, value, size) \
     gm_test_check_guest_filled(__FILE__, __LINE__, env, vm, gpa, value, size)
 
-/* Copy as the guest would, rights apart; fails the case where nothing is mapped. On a side that
- * can't, says so, answers false, and copies nothing. */
+/* Copy as the guest would; fails the case where it can't. On a side that can't do that, says so,
+ * answers false, and copies nothing. */
 bool gm_test_guest_read(struct gm_env *env, vm_t *vm, uintptr_t gpa, void *to, size_t size);
 bool gm_test_guest_write(struct gm_env *env, vm_t *vm, uintptr_t gpa, const void *from,
                          size_t size);

@@ -35,6 +35,10 @@ void gm_test_fail(const char *file, int line, const char *format, ...)
         print_error("in %s:\n", gm_test_get_context());
     }
     print_error("%s\n", text);
+    if (current->env != NULL) {
+        gm_env_failure_text(current->env, text, sizeof(text));
+        print_error("last failure: %s\n", text[0] != '\0' ? text : "none");
+    }
     _fail(file, line);
     abort(); /* not reached: cmocka jumps */
 }
