@@ -66,6 +66,23 @@ static bool reaches(struct gm_space *space, const cspacepath_t *path, seL4_CPtr 
            end.offset == path->offset + (last - path->capPtr);
 }
 
+/* How many of `length` consecutive slots lie in the CNode of the first; not all do. */
+static size_t cut_at_border(struct gm_space *space, const cspacepath_t *path, size_t length)
+{
+    size_t inside = 1;
+
+    while (length - inside > 1) {
+        size_t middle = inside + (length - inside) / 2;
+
+        if (reaches(space, path, path->capPtr + middle - 1)) {
+            inside = middle;
+        } else {
+            length = middle;
+        }
+    }
+    return inside;
+}
+
 size_t gm_slots_run(struct gm_space *space, const struct gm_slots *slots, size_t most, cspacepath_t *path)
 {
     const seL4_CPtr *first = &slots->at[slots->used];
@@ -76,10 +93,7 @@ size_t gm_slots_run(struct gm_space *space, const struct gm_slots *slots, size_t
         length++;
     }
     vka_cspace_make_path(space->vka, *first, path);
-    while (length > 1 && !reaches(space, path, first[0] + length - 1)) {
-        length /= 2;
-    }
-    return length;
+    return reaches(space, path, first[0] + length - 1) ? length : cut_at_border(space, path, length);
 }
 
 void gm_slots_give_unused(struct gm_space *space, struct gm_slots *slots)
