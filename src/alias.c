@@ -10,22 +10,17 @@
 #include "slots.h"
 #include "view.h"
 
-/* A second cap of one frame in `slot`, mapped in the VMM. There is room to note it. */
+/* Map the second cap of one frame, in `slot`, in the VMM. There is room to note it. */
 static int make_one(struct gm_space *space, struct gm_backing *backing, const struct gm_extent *frame,
                     uint64_t page, seL4_CPtr slot)
 {
     const struct gm_view *view = gm_views_find(&backing->views, page);
     struct gm_extent copy = {.cptr = slot, .page = (uint32_t)page, .count = 1, .size = frame->size,
                              .rights = GM_RIGHTS_ALL, .device = frame->device, .owned = 1, .fresh = 1};
-    int error = gm_slot_copy(space, frame->cptr + (page - frame->page) / gm_size_pages(frame->size), slot);
+    int error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page), 1,
+                                          gm_arch_frame_bits[frame->size], (reservation_t){view->reservation});
 
-    if (error != GUESTMEM_OK) {
-        return error;
-    }
-    error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page), 1,
-                                      gm_arch_frame_bits[frame->size], (reservation_t){view->reservation});
     if (error != 0) {
-        gm_slot_empty(space, slot);
         return gm_fail(space, GUESTMEM_EVMM, "map a view in the VMM", error);
     }
     gm_extents_insert(&backing->alias, copy);
@@ -54,12 +49,16 @@ static int show(struct gm_space *space, vm_memory_reservation_t *res, const stru
     if (gm_extents_reserve(space, &backing->alias, 1)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note a view", 0);
     }
-    error = gm_view_make(space, res, &backing->views, page, frame->size, frame->device);
+    error = gm_slot_copy(space, frame->cptr + (page - frame->page) / gm_size_pages(frame->size), slot);
     if (error != GUESTMEM_OK) {
         return error;
     }
-    error = make_one(space, backing, frame, page, slot);
+    error = gm_view_make(space, res, &backing->views, page, frame->size, frame->device, slot);
+    if (error == GUESTMEM_OK) {
+        error = make_one(space, backing, frame, page, slot);
+    }
     if (error != GUESTMEM_OK) {
+        gm_slot_empty(space, slot);
         release_view(space, backing, page);
     }
     return error;

@@ -15,6 +15,7 @@
 #include "frames_sources.h"
 #include "holding.h"
 #include "memory_kind.h"
+#include "place.h"
 #include "reservation.h"
 #include "slots.h"
 #include "space.h"
@@ -114,17 +115,25 @@ static bool is_device(struct taking *taking, uintptr_t paddr, bool boot)
 /* Clear a frame that isn't mapped yet, through a view of the VMM's that goes again. */
 static int clear_frame(struct gm_space *space, seL4_CPtr frame, unsigned size)
 {
-    size_t bits = gm_arch_frame_bits[size];
-    void *view = vspace_map_pages(space->vmm, &frame, NULL, seL4_AllRights, 1, bits, 1);
-    int error;
+    size_t bytes = (size_t)1 << gm_arch_frame_bits[size];
+    reservation_t reservation;
+    void *view;
+    int error = gm_place_take(space, frame, size, bytes, size, false, &view, &reservation);
 
-    if (view == NULL) {
-        return gm_fail(space, GUESTMEM_EVMM, "map a frame to clear it", 0);
+    if (error != GUESTMEM_OK) {
+        return error;
     }
-    memset(view, 0, (size_t)1 << bits);
-    error = gm_arch_frame_clean(frame, size);
-    vspace_unmap_pages(space->vmm, view, 1, bits, VSPACE_PRESERVE);
-    return error == 0 ? GUESTMEM_OK : gm_fail(space, GUESTMEM_EKERNEL, "clean a frame's cache lines", error);
+    error = vspace_map_pages_at_vaddr(space->vmm, &frame, NULL, view, 1, gm_arch_frame_bits[size], reservation);
+    if (error != 0) {
+        error = gm_fail(space, GUESTMEM_EVMM, "map a frame to clear it", error);
+    } else {
+        memset(view, 0, bytes);
+        error = gm_arch_frame_clean(frame, size);
+        error = error == 0 ? GUESTMEM_OK : gm_fail(space, GUESTMEM_EKERNEL, "clean a frame's cache lines", error);
+        vspace_unmap_pages(space->vmm, view, 1, gm_arch_frame_bits[size], VSPACE_PRESERVE);
+    }
+    vspace_free_reservation(space->vmm, reservation);
+    return error;
 }
 
 /* The kernel clears normal memory; device RAM may hold another guest's bytes. Asks for the address of

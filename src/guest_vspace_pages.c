@@ -14,6 +14,7 @@
 #include "frames_sources.h"
 #include "holding.h"
 #include "memory_kind.h"
+#include "place.h"
 #include "reservation.h"
 
 /* One request for pages. */
@@ -397,11 +398,15 @@ static int map_elsewhere(struct gm_space *space, seL4_CPtr *copies, size_t count
     unsigned bits = gm_arch_frame_bits[size];
 
     for (size_t i = 0; i < count; i++) {
-        int error = vspace_map_pages_at_vaddr(to, &copies[i], NULL, (char *)vaddr + (i << bits), 1, bits,
-                                              reservation);
+        void *at = (char *)vaddr + (i << bits);
+        int error = gm_place_is_blocked(to, copies[i], size, at)
+                        ? seL4_FailedLookup
+                        : vspace_map_pages_at_vaddr(to, &copies[i], NULL, at, 1, bits, reservation);
 
         if (error != 0) {
-            vspace_unmap_pages(to, vaddr, i, bits, VSPACE_PRESERVE);
+            if (i > 0) {
+                vspace_unmap_pages(to, vaddr, i, bits, VSPACE_PRESERVE);
+            }
             return gm_fail(space, GUESTMEM_EVMM, "map the shared frames", error);
         }
     }

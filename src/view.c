@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "failure.h"
+#include "place.h"
 #include "reservation.h"
 
 enum { FIRST_CAPACITY = 2, VIEW_SIZE = 1 }; /* a view is as large as frames of this size index */
@@ -49,26 +50,27 @@ static struct gm_view cover(const struct vm_memory_reservation *res, uint64_t pa
     return (struct gm_view){.page = (uint32_t)from, .pages = (uint32_t)(to - from)};
 }
 
-static int reserve(struct gm_space *space, struct gm_view *view, bool device)
+/* The frame of a large view is all that is in it, so that where this one can be mapped, all can. */
+static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_size, bool device, seL4_CPtr copy)
 {
     unsigned size = GM_ARCH_SIZE_COUNT;
     void *base = NULL;
     reservation_t reservation;
+    int error;
 
     while (size-- > 0 && view->pages % gm_size_pages(size) != 0) {
     }
-    reservation = vspace_reserve_range_aligned(space->vmm, (size_t)view->pages << gm_arch_frame_bits[0],
-                                               gm_arch_frame_bits[size], seL4_AllRights, !device, &base);
-    if (reservation.res == NULL) {
-        return gm_fail(space, GUESTMEM_EVMM, "find room for a view in the VMM", 0);
+    error = gm_place_take(space, copy, frame_size, (size_t)view->pages << gm_arch_frame_bits[0], size, device, &base,
+                          &reservation);
+    if (error == GUESTMEM_OK) {
+        view->base = (uintptr_t)base;
+        view->reservation = reservation.res;
     }
-    view->base = (uintptr_t)base;
-    view->reservation = reservation.res;
-    return GUESTMEM_OK;
+    return error;
 }
 
 int gm_view_make(struct gm_space *space, const struct vm_memory_reservation *res, struct gm_views *views,
-                 uint64_t page, unsigned size, bool device)
+                 uint64_t page, unsigned size, bool device, seL4_CPtr copy)
 {
     struct gm_view view = cover(res, page, size);
     size_t at;
@@ -81,7 +83,7 @@ int gm_view_make(struct gm_space *space, const struct vm_memory_reservation *res
                         views->count + 1, FIRST_CAPACITY)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note a view", 0);
     }
-    error = reserve(space, &view, device);
+    error = reserve(space, &view, size, device, copy);
     if (error != GUESTMEM_OK) {
         return error;
     }

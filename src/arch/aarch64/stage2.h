@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include <sel4/sel4.h>
+#include <sel4/sel4_arch/mapping.h>
 
 enum { GM_ARCH_SIZE_COUNT = 3 };
 
@@ -67,6 +68,15 @@ static inline int gm_arch_frame_map(seL4_CPtr frame, seL4_CPtr root, uintptr_t g
                                     bool device)
 {
     return (int)seL4_ARM_Page_Map(frame, root, gpa, rights, gm_arch_attributes(device));
+}
+
+/* Whether the kernel refuses a frame at `vaddr` because a table is where its entry would be; if not,
+ * the frame may be mapped there now. */
+static inline bool gm_arch_frame_blocked(seL4_CPtr frame, seL4_CPtr root, uintptr_t vaddr, unsigned size)
+{
+    int error = (int)seL4_ARM_Page_Map(frame, root, vaddr, seL4_NoRights, seL4_ARM_Default_VMAttributes);
+
+    return error == (int)seL4_FailedLookup && seL4_MappingFailedLookupLevel() < gm_arch_frame_bits[size];
 }
 
 static inline int gm_arch_frame_unmap(seL4_CPtr frame)
