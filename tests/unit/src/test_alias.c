@@ -12,7 +12,8 @@
 
 static void write_at(struct unit *u, uintptr_t gpa, const void *bytes, size_t size)
 {
-    assert_int_equal(vm_ram_touch(&u->vm, gpa, size, vm_guest_ram_write_callback, (void *)bytes), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, gpa, size, vm_guest_ram_write_callback, (void *)bytes),
+                     0);
 }
 
 static void read_at(struct unit *u, uintptr_t gpa, void *bytes, size_t size)
@@ -111,7 +112,8 @@ struct pieces {
     size_t stop_at;
 };
 
-static int note_piece(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset, void *cookie)
+static int note_piece(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset,
+                      void *cookie)
 {
     struct pieces *pieces = cookie;
 
@@ -163,7 +165,8 @@ static void ranges_that_are_not_ram_are_not_touched(void **state)
 }
 
 /* A callback that frees what is touched next, or puts other RAM in its place. */
-static int replace_the_next(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset, void *cookie)
+static int replace_the_next(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset,
+                            void *cookie)
 {
     (void)size;
     (void)offset;
@@ -194,7 +197,8 @@ static void a_touch_sees_what_its_callback_took_away(void **state)
     unit_check_failure(u, GUESTMEM_EUNMAPPED);
 }
 
-static int free_itself(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset, void *cookie)
+static int free_itself(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset,
+                       void *cookie)
 {
     (void)view;
     (void)size;
@@ -239,7 +243,8 @@ static void views_go_with_their_frames(void **state)
 static void a_view_has_the_attributes_of_the_guests_mapping(void **state)
 {
     struct unit *u = *state;
-    unsigned char *page = create_allocated_reservation_frame(&u->vm, BASE, seL4_CanRead, unit_fault, NULL);
+    unsigned char *page =
+        create_allocated_reservation_frame(&u->vm, BASE, seL4_CanRead, unit_fault, NULL);
     unsigned char *device =
         create_device_reservation_frame(&u->vm, UNIT_DEVICE, seL4_AllRights, unit_fault, NULL);
     struct gm_extents *alias;
@@ -288,8 +293,9 @@ static void views_are_made_all_or_none(void **state)
     register_ram(u, BASE, 8 * PAGE);
     assert_true(unit_fail_each(u, touch_all, undo_nothing) > 6);
     assert_int_equal(views(u), 4);
-    assert_int_equal(u->space->stats.slots, 8 + 4 + u->space->stats.tables +
-                                                guestmem_reservation_at(&u->vm, BASE)->backing->memory.untypeds.count);
+    assert_int_equal(u->space->stats.slots,
+                     8 + 4 + u->space->stats.tables +
+                         guestmem_reservation_at(&u->vm, BASE)->backing->memory.untypeds.count);
 }
 
 int main(void)

@@ -9,8 +9,8 @@
 #define BASE ((uintptr_t)0x40000000)
 
 /*
- * Enough reservations to fill chunks of the index and blocks of handles, with holes between them: what
- * fails then has all kinds of arrays and records to leave as they were.
+ * Enough reservations to fill chunks of the index and blocks of handles, with holes between them:
+ * what fails then has all kinds of arrays and records to leave as they were.
  */
 static void crowd(struct unit *u)
 {
@@ -137,7 +137,8 @@ static void anonymous_ram_is_registered_or_left(void **state)
 
 static int create_shared(struct unit *u)
 {
-    return create_allocated_reservation_frame(&u->vm, BASE + PAGE, seL4_CanRead, unit_fault, NULL) == NULL;
+    return create_allocated_reservation_frame(&u->vm, BASE + PAGE, seL4_CanRead, unit_fault,
+                                              NULL) == NULL;
 }
 
 static void destroy_shared(struct unit *u)
@@ -157,7 +158,8 @@ static void a_shared_page_is_created_or_left(void **state)
 
 static int create_device(struct unit *u)
 {
-    return create_device_reservation_frame(&u->vm, UNIT_DEVICE, seL4_AllRights, unit_fault, NULL) == NULL;
+    return create_device_reservation_frame(&u->vm, UNIT_DEVICE, seL4_AllRights, unit_fault, NULL) ==
+           NULL;
 }
 
 static void destroy_device(struct unit *u)
@@ -265,7 +267,8 @@ static int make_read_only(struct unit *u)
 
 static void make_writable(struct unit *u)
 {
-    assert_int_equal(guestmem_set_rights(&u->vm, BASE + 2 * MIB, 2 * MIB + 2 * PAGE, seL4_AllRights), 0);
+    assert_int_equal(
+        guestmem_set_rights(&u->vm, BASE + 2 * MIB, 2 * MIB + 2 * PAGE, seL4_AllRights), 0);
 }
 
 static bool can_write(struct unit *u, uintptr_t gpa)
@@ -291,7 +294,8 @@ static void rights_change_for_all_frames_or_for_none(void **state)
     assert_false(can_write(u, BASE + 2 * MIB));
     assert_false(can_write(u, BASE + 4 * MIB + PAGE));
     assert_true(can_write(u, BASE + 4 * MIB + 2 * PAGE));
-    assert_int_equal(guestmem_set_rights(&u->vm, BASE + 2 * MIB, MIB, seL4_AllRights), GUESTMEM_EGRAIN);
+    assert_int_equal(guestmem_set_rights(&u->vm, BASE + 2 * MIB, MIB, seL4_AllRights),
+                     GUESTMEM_EGRAIN);
     make_writable(u);
     assert_true(can_write(u, BASE + 2 * MIB));
     assert_int_equal(res->backing->memory.frames.count, 2);
@@ -338,7 +342,8 @@ static void a_fault_over_a_border_populates_both_frames_or_none(void **state)
     assert_int_equal(u->space->stats.frames[0], 2);
 }
 
-/* Discarding takes bytes of book-keeping at most, and back; frames go back when a whole untyped is. */
+/* Discarding takes bytes of book-keeping at most, and back; frames go back when a whole untyped is.
+ */
 static void discarded_ram_is_empty_and_comes_back_cleared(void **state)
 {
     struct unit *u = *state;
@@ -355,11 +360,13 @@ static void discarded_ram_is_empty_and_comes_back_cleared(void **state)
     unit_check_no_leaf(u, BASE + 4 * MIB);
     assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + 3 * MIB, 8), FAULT_RESTART);
     unit_check_leaf(u, BASE + 3 * MIB, 21);
-    assert_int_equal(vm_ram_touch(&u->vm, BASE + 5 * MIB, 16, vm_guest_ram_read_callback, bytes), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE + 5 * MIB, 16, vm_guest_ram_read_callback, bytes),
+                     0);
     for (size_t i = 0; i < sizeof(bytes); i++) {
         assert_int_equal(bytes[i], 0);
     }
-    assert_int_equal(vm_ram_touch(&u->vm, BASE + 7 * MIB, 16, vm_guest_ram_read_callback, bytes), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE + 7 * MIB, 16, vm_guest_ram_read_callback, bytes),
+                     0);
     assert_int_equal(bytes[0], 7);
 }
 
@@ -385,13 +392,15 @@ static void only_what_was_discarded_is_refused(void **state)
     refuse_what_is_discarded(u);
     assert_int_equal(vm_ram_register_at(&u->vm, BASE, 8 * PAGE, false), 0);
     assert_int_equal(vm_ram_touch(&u->vm, BASE, 1, vm_guest_ram_write_callback, &byte), 0);
-    assert_int_equal(vm_ram_touch(&u->vm, BASE + 2 * PAGE, 1, vm_guest_ram_write_callback, &byte), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE + 2 * PAGE, 1, vm_guest_ram_write_callback, &byte),
+                     0);
     assert_int_equal(guestmem_ram_discard(&u->vm, BASE + 2 * PAGE, PAGE), GUESTMEM_OK);
     assert_int_equal(guestmem_ram_discard(&u->vm, BASE + PAGE, 2 * PAGE), GUESTMEM_OK);
     assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + 5 * PAGE, 8), FAULT_RESTART);
     assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + 2 * PAGE, 8), FAULT_ERROR);
     assert_int_equal(vm_memory_handle_fault(&u->vm, NULL, BASE + PAGE, 8), FAULT_ERROR);
-    assert_int_equal(vm_ram_touch(&u->vm, BASE + 2 * PAGE, 1, vm_guest_ram_read_callback, &byte), -1);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE + 2 * PAGE, 1, vm_guest_ram_read_callback, &byte),
+                     -1);
     assert_int_equal(guestmem_populate(&u->vm, BASE, 8 * PAGE), GUESTMEM_EUNMAPPED);
     unit_check_no_leaf(u, BASE + 3 * PAGE);
     assert_int_equal(guestmem_populate(&u->vm, BASE + 3 * PAGE, 5 * PAGE), GUESTMEM_OK);
@@ -446,7 +455,8 @@ static void all_that_was_taken_goes_back_when_all_is_discarded(void **state)
     for (uintptr_t at = 0; at < 8 * MIB; at += 2 * MIB) {
         uintptr_t from = BASE + at + (at == 0 ? PAGE : 0);
 
-        assert_int_equal(guestmem_ram_discard(&u->vm, from, BASE + at + 2 * MIB - from), GUESTMEM_OK);
+        assert_int_equal(guestmem_ram_discard(&u->vm, from, BASE + at + 2 * MIB - from),
+                         GUESTMEM_OK);
     }
     assert_int_equal(guestmem_ram_discard(&u->vm, BASE + 8 * MIB, PAGE), GUESTMEM_OK);
     guestmem_host_count(u->host, &after);
@@ -457,7 +467,8 @@ static void all_that_was_taken_goes_back_when_all_is_discarded(void **state)
     assert_int_equal(u->space->stats.tables, 0);
 }
 
-/* A frame's memory goes back only with all copies of its cap, or another guest's next frame is seen. */
+/* A frame's memory goes back only with all copies of its cap, or another guest's next frame is
+ * seen. */
 static void copies_of_a_frame_go_when_its_memory_goes_back(void **state)
 {
     struct unit *u = *state;

@@ -35,8 +35,12 @@ static struct fixture *new_fixture(void)
 
 static struct gm_extent extent(uint32_t page, uint32_t count, unsigned size, seL4_CPtr cptr)
 {
-    return (struct gm_extent){.cptr = cptr, .page = page, .count = count & 0xffffffu, .size = size & 3u,
-                              .rights = GM_RIGHTS_ALL, .owned = 1};
+    return (struct gm_extent){.cptr = cptr,
+                              .page = page,
+                              .count = count & 0xffffffu,
+                              .size = size & 3u,
+                              .rights = GM_RIGHTS_ALL,
+                              .owned = 1};
 }
 
 static void insert(struct fixture *f, struct gm_extent extent)
@@ -45,8 +49,9 @@ static void insert(struct fixture *f, struct gm_extent extent)
 
     gm_extents_insert(&f->list, extent);
     for (uint32_t i = 0; i < extent.count * pages; i++) {
-        f->page[extent.page + i] = (struct page){extent.cptr + i / pages, extent.page + i / pages * pages,
-                                                 extent.size, extent.rights, extent.owned};
+        f->page[extent.page + i] =
+            (struct page){extent.cptr + i / pages, extent.page + i / pages * pages, extent.size,
+                          extent.rights, extent.owned};
     }
 }
 
@@ -282,8 +287,8 @@ static void splitting_changes_no_page_and_joining_undoes_it(void **state)
 /* ---- long random sequences ---- */
 
 /* A run of free pages for `count` frames of this size, from a random place on; false: none. */
-static bool find_place(const struct fixture *f, struct unit_random *random, unsigned size, uint32_t count,
-                       uint32_t *page)
+static bool find_place(const struct fixture *f, struct unit_random *random, unsigned size,
+                       uint32_t count, uint32_t *page)
 {
     uint32_t pages = (uint32_t)gm_size_pages(size);
     uint32_t base = (uint32_t)unit_random_below(random, PAGES) / pages * pages;
@@ -314,7 +319,8 @@ static void change_rights(struct fixture *f, uint32_t from, uint32_t to, unsigne
 {
     gm_extents_split(&f->list, from);
     gm_extents_split(&f->list, to);
-    for (size_t i = gm_extents_above(&f->list, from); i < f->list.count && f->at[i].page < to; i++) {
+    for (size_t i = gm_extents_above(&f->list, from); i < f->list.count && f->at[i].page < to;
+         i++) {
         f->at[i].rights = rights & 3u;
     }
     gm_extents_join(&f->list);
@@ -333,12 +339,14 @@ static void change(struct fixture *f, struct unit_random *random)
 
     if (unit_random_below(random, 2) == 0 && find_place(f, random, size, count, &page)) {
         /* caps that go with the page, so that neighbours often join */
-        insert(f, extent(page, count, size, 1 + page / (uint32_t)gm_size_pages(size) + size * 100000));
+        insert(f,
+               extent(page, count, size, 1 + page / (uint32_t)gm_size_pages(size) + size * 100000));
     } else if (from < to && to - from < PAGES / 4) {
         if (unit_random_below(random, 2) == 0) {
             cut(f, from, to);
         } else {
-            change_rights(f, from, to, unit_random_below(random, 2) ? GM_RIGHTS_ALL : GM_RIGHT_READ);
+            change_rights(f, from, to,
+                          unit_random_below(random, 2) ? GM_RIGHTS_ALL : GM_RIGHT_READ);
         }
     }
 }

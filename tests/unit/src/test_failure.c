@@ -147,7 +147,8 @@ static void every_compatible_call_takes_a_null_vm(void **state)
         vm_ram_mark_allocated(vm, 0x1000, PAGE);
         assert_int_equal(vm_ram_allocate(vm, PAGE), 0);
         vm_ram_free(vm, 0x1000, PAGE);
-        assert_null(create_allocated_reservation_frame(vm, 0x1000, seL4_AllRights, unit_fault, NULL));
+        assert_null(
+            create_allocated_reservation_frame(vm, 0x1000, seL4_AllRights, unit_fault, NULL));
         assert_null(create_device_reservation_frame(vm, 0x1000, seL4_AllRights, unit_fault, NULL));
         assert_int_equal(map_frame_alloc_reservation(vm, NULL), -1);
         assert_int_equal(map_ut_alloc_reservation_with_base_paddr(vm, 0, NULL), -1);

@@ -53,7 +53,8 @@ static void the_largest_size_is_a_bound(void **state)
     check_piece(gm_plan_piece(G1 - M2, 2 * G1 - 1, 0, 2), G1 - M2, 1, 1);
 }
 
-/* Guest and physical address must be aligned alike; a skew that isn't aligned allows small frames only. */
+/* Guest and physical address must be aligned alike; a skew that isn't aligned allows small frames
+ * only. */
 static void the_physical_address_decides_too(void **state)
 {
     (void)state;
@@ -104,8 +105,8 @@ static unsigned model_size(uintptr_t base, uintptr_t last, uintptr_t skew, unsig
     return largest;
 }
 
-/* Adjacent pieces that cover the range exactly, each frame the largest possible at its place; a piece
- * ends where another size begins. */
+/* Adjacent pieces that cover the range exactly, each frame the largest possible at its place; a
+ * piece ends where another size begins. */
 static size_t check_plan(uintptr_t base, uintptr_t last, uintptr_t skew, unsigned largest)
 {
     unsigned before = UINT32_MAX;
@@ -128,7 +129,8 @@ static size_t check_plan(uintptr_t base, uintptr_t last, uintptr_t skew, unsigne
     }
 }
 
-/* All ranges whose ends lie around the edges of 2 MiB, at 0, in the middle and at the top; all sizes. */
+/* All ranges whose ends lie around the edges of 2 MiB, at 0, in the middle and at the top; all
+ * sizes. */
 static void every_plan_around_large_frames_covers_its_range(void **state)
 {
     const uintptr_t starts[] = {0, 3 * M2, TOP - 3 * M2 + 1};
@@ -160,7 +162,8 @@ static void random_plans_cover_their_ranges(void **state)
     for (unsigned i = 0; i < 300; i++) {
         uintptr_t base = (uintptr_t)unit_random_below(&random, 1 << 20) * K4;
         uintptr_t pages = 1 + unit_random_below(&random, 1 << (1 + unit_random_below(&random, 20)));
-        uintptr_t skew = (uintptr_t)unit_random_next(&random) << (12 + unit_random_below(&random, 20));
+        uintptr_t skew = (uintptr_t)unit_random_next(&random)
+                         << (12 + unit_random_below(&random, 20));
 
         skew &= ~(K4 - 1);
         base = i % 3 == 0 ? (uintptr_t)0 - pages * K4 - (i % 2) * base : base;
@@ -179,7 +182,8 @@ static void random_frames_around_addresses_are_the_largest(void **state)
         uintptr_t base = (uintptr_t)unit_random_below(&random, 1 << 20) * K4;
         uintptr_t last;
         uintptr_t addr;
-        uintptr_t skew = (uintptr_t)unit_random_below(&random, 4) << (12 + 9 * unit_random_below(&random, 3));
+        uintptr_t skew = (uintptr_t)unit_random_below(&random, 4)
+                         << (12 + 9 * unit_random_below(&random, 3));
         unsigned largest = (unsigned)unit_random_below(&random, 3);
         struct gm_piece piece;
 

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Where frames come from: sizes, fallbacks, physical addresses, boot information, bounded kernel calls;
- * and what callers bring.
+ * Where frames come from: sizes, fallbacks, physical addresses, boot information, bounded kernel
+ * calls; and what callers bring.
  */
 #include "unit_vm.h"
 
@@ -85,7 +85,8 @@ static void a_retype_makes_no_more_bytes_than_the_policy_allows(void **state)
         unsigned frame_bits;
         size_t call_bytes;
         size_t calls;
-    } rows[] = {{21, 4 * MIB, 4}, {21, 16 * MIB, 1}, {21, 1, 8}, {12, 64 * PAGE, 64}, {12, 256 * MIB, 16}};
+    } rows[] = {
+        {21, 4 * MIB, 4}, {21, 16 * MIB, 1}, {21, 1, 8}, {12, 64 * PAGE, 64}, {12, 256 * MIB, 16}};
     struct unit *u = *state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -169,7 +170,8 @@ static void check_identity(struct unit *u, uintptr_t gpa, uintptr_t paddr, size_
         struct guestmem_host_leaf leaf;
 
         assert_true(unit_leaf(u, gpa + at, &leaf));
-        assert_true(leaf.paddr + ((gpa + at) & (((uintptr_t)1 << leaf.size_bits) - 1)) == paddr + at);
+        assert_true(leaf.paddr + ((gpa + at) & (((uintptr_t)1 << leaf.size_bits) - 1)) ==
+                    paddr + at);
     }
 }
 
@@ -197,11 +199,13 @@ static void frames_by_address_lie_where_they_should(void **state)
 
         assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, rows[i].paddr, res), 0);
         assert_int_equal(u->space->stats.frames[1], rows[i].large);
-        check_identity(u, gm_page_base(res), rows[i].paddr & ~(PAGE - 1), gm_page_count(res) * PAGE);
+        check_identity(u, gm_page_base(res), rows[i].paddr & ~(PAGE - 1),
+                       gm_page_count(res) * PAGE);
         assert_int_equal(vm_free_reserved_memory(&u->vm, res), 0);
         unit_reserve(u, rows[i].gpa, rows[i].size);
         unit_check_same(u, before);
-        assert_int_equal(vm_free_reserved_memory(&u->vm, guestmem_reservation_at(&u->vm, rows[i].gpa)), 0);
+        assert_int_equal(
+            vm_free_reserved_memory(&u->vm, guestmem_reservation_at(&u->vm, rows[i].gpa)), 0);
     }
 }
 
@@ -213,9 +217,12 @@ static void physical_ranges_that_are_none_are_refused(void **state)
 
     assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_DEVICE + 1, res), -1);
     unit_check_failure(u, GUESTMEM_EINVAL);
-    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UINTPTR_MAX - PAGE + 1, res), -1);
+    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UINTPTR_MAX - PAGE + 1, res),
+                     -1);
     unit_check_failure(u, GUESTMEM_ERANGE);
-    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_DEVICE + UNIT_DEVICE_BYTES - PAGE, res), -1);
+    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(
+                         &u->vm, UNIT_DEVICE + UNIT_DEVICE_BYTES - PAGE, res),
+                     -1);
     unit_check_failure(u, GUESTMEM_ENOFRAME);
     assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, 0, res), -1);
     unit_check_failure(u, GUESTMEM_ENOFRAME);
@@ -235,7 +242,8 @@ static void the_pages_of_a_device_can_be_had_one_by_one(void **state)
             check_identity(u, UNIT_DEVICE + page * PAGE, UNIT_DEVICE + page * PAGE, PAGE);
         }
         for (uintptr_t page = 0; page < 8; page++) {
-            vm_memory_reservation_t *res = guestmem_reservation_at(&u->vm, UNIT_DEVICE + page * PAGE);
+            vm_memory_reservation_t *res =
+                guestmem_reservation_at(&u->vm, UNIT_DEVICE + page * PAGE);
 
             assert_int_equal(vm_free_reserved_memory(&u->vm, res), 0);
         }
@@ -249,13 +257,16 @@ static void a_page_that_somebody_has_is_refused(void **state)
     vm_memory_reservation_t *res = unit_reserve(u, BASE, 4 * PAGE);
     struct guestmem_host_snapshot *before;
 
-    assert_int_equal(vka_alloc_frame_at(u->vka, 12, UNIT_RAM_BASE + 32 * MIB + 2 * PAGE, &frame), 0);
+    assert_int_equal(vka_alloc_frame_at(u->vka, 12, UNIT_RAM_BASE + 32 * MIB + 2 * PAGE, &frame),
+                     0);
     before = unit_snapshot(u);
-    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_RAM_BASE + 32 * MIB, res), -1);
+    assert_int_equal(
+        map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_RAM_BASE + 32 * MIB, res), -1);
     unit_check_failure(u, GUESTMEM_ENOFRAME);
     unit_check_same(u, before);
     vka_free_object(u->vka, &frame);
-    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_RAM_BASE + 32 * MIB, res), 0);
+    assert_int_equal(
+        map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_RAM_BASE + 32 * MIB, res), 0);
 }
 
 /* ---- what callers bring ---- */
@@ -296,16 +307,11 @@ static void frames_that_do_not_fit_are_refused(void **state)
     vm_memory_reservation_t *res = unit_reserve(u, BASE + PAGE, 4 * PAGE);
     seL4_CPtr cap = unit_frame(u, 12);
     const vm_frame_t bad[] = {
-        {0, seL4_AllRights, BASE + PAGE, 12},
-        {cap, seL4_AllRights, BASE, 12},
-        {cap, seL4_AllRights, BASE + 2 * PAGE, 12},
-        {cap, seL4_AllRights, BASE + 5 * PAGE, 12},
-        {cap, seL4_AllRights, BASE + PAGE, 21},
-        {cap, seL4_AllRights, BASE + PAGE, 13},
-        {cap, seL4_AllRights, BASE + PAGE, 0},
-        {cap, seL4_AllRights, BASE + PAGE, 64},
-        {cap, seL4_AllRights, UINTPTR_MAX, 12},
-        {u->root.cptr, seL4_AllRights, BASE + PAGE, 12},
+        {0, seL4_AllRights, BASE + PAGE, 12},       {cap, seL4_AllRights, BASE, 12},
+        {cap, seL4_AllRights, BASE + 2 * PAGE, 12}, {cap, seL4_AllRights, BASE + 5 * PAGE, 12},
+        {cap, seL4_AllRights, BASE + PAGE, 21},     {cap, seL4_AllRights, BASE + PAGE, 13},
+        {cap, seL4_AllRights, BASE + PAGE, 0},      {cap, seL4_AllRights, BASE + PAGE, 64},
+        {cap, seL4_AllRights, UINTPTR_MAX, 12},     {u->root.cptr, seL4_AllRights, BASE + PAGE, 12},
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -56,7 +56,8 @@ static void an_aligned_range_is_found_above_address_0(void **state)
     reservation_t reservation;
 
     unit_reserve(u, 0x1000, 0x800);
-    reservation = vspace_reserve_range_aligned(vspace_of(u), 3 * PAGE, 12, seL4_AllRights, 1, &vaddr);
+    reservation =
+        vspace_reserve_range_aligned(vspace_of(u), 3 * PAGE, 12, seL4_AllRights, 1, &vaddr);
     assert_non_null(reservation.res);
     assert_ptr_equal(vaddr, (void *)0x2000); /* page 1 is shared with the reservation there */
     reservation = vspace_reserve_range_aligned(vspace_of(u), 1, 21, seL4_AllRights, 1, &vaddr);
@@ -85,9 +86,12 @@ static void alignments_and_sizes_that_are_none_are_refused(void **state)
     void *vaddr = NULL;
 
     assert_null(vspace_reserve_range_aligned(vspace_of(u), PAGE, 0, seL4_AllRights, 1, &vaddr).res);
-    assert_null(vspace_reserve_range_aligned(vspace_of(u), PAGE, 64, seL4_AllRights, 1, &vaddr).res);
-    assert_null(vspace_reserve_range_aligned(vspace_of(u), SIZE_MAX, 12, seL4_AllRights, 1, &vaddr).res);
-    assert_null(vspace_reserve_range_at(vspace_of(u), (void *)u->space->last, 2, seL4_AllRights, 1).res);
+    assert_null(
+        vspace_reserve_range_aligned(vspace_of(u), PAGE, 64, seL4_AllRights, 1, &vaddr).res);
+    assert_null(
+        vspace_reserve_range_aligned(vspace_of(u), SIZE_MAX, 12, seL4_AllRights, 1, &vaddr).res);
+    assert_null(
+        vspace_reserve_range_at(vspace_of(u), (void *)u->space->last, 2, seL4_AllRights, 1).res);
     assert_null(vspace_new_pages(vspace_of(u), seL4_AllRights, SIZE_MAX / 2, 12));
     assert_null(vspace_new_pages(vspace_of(u), seL4_AllRights, 1, 13));
     assert_null(vaddr);
@@ -125,7 +129,8 @@ static void large_pages_are_mapped_as_one_frame(void **state)
     assert_int_equal(leaf.size_bits, 21);
     assert_true(leaf.read && !leaf.write);
     assert_int_equal(vspace_get_cookie(vspace_of(u), pages + MIB), 21);
-    assert_int_equal(vspace_get_cap(vspace_of(u), pages), vspace_get_cap(vspace_of(u), pages + MIB));
+    assert_int_equal(vspace_get_cap(vspace_of(u), pages),
+                     vspace_get_cap(vspace_of(u), pages + MIB));
     vspace_unmap_pages(vspace_of(u), pages, 512, 12, VSPACE_FREE); /* not pages of that size */
     unit_check_leaf(u, (uintptr_t)pages, 21);
 }
@@ -136,7 +141,8 @@ static void preserved_pages_are_the_callers(void **state)
     struct unit *u = *state;
     char *page = vspace_new_pages(vspace_of(u), seL4_AllRights, 1, 12);
     seL4_CPtr cap = vspace_get_cap(vspace_of(u), page);
-    const struct gm_holding *held = guestmem_reservation_at(&u->vm, (uintptr_t)page)->backing->memory.singles.at;
+    const struct gm_holding *held =
+        guestmem_reservation_at(&u->vm, (uintptr_t)page)->backing->memory.singles.at;
     vka_object_t frame = {cap, held->ut, seL4_ARM_SmallPageObject, 12};
 
     vspace_unmap_pages(vspace_of(u), page, 1, 12, VSPACE_PRESERVE);
@@ -155,16 +161,23 @@ static void pages_are_mapped_in_their_own_reservation_only(void **state)
     vspace_t *v = vspace_of(u);
     seL4_CPtr cap = unit_frame(u, 12);
 
-    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE + 4 * PAGE), 1, 12, reservation), 0);
-    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE - PAGE), 1, 12, reservation), 0);
-    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE + 5), 1, 12, reservation), 0);
-    assert_int_not_equal(vspace_new_pages_at_vaddr(v, (void *)(BASE + PAGE), 4, 12, reservation), 0);
     assert_int_not_equal(
-        vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE + MIB), 1, 12, (reservation_t){foreign}), 0);
+        vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE + 4 * PAGE), 1, 12, reservation), 0);
     assert_int_not_equal(
-        vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, (reservation_t){(void *)u}), 0);
+        vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE - PAGE), 1, 12, reservation), 0);
+    assert_int_not_equal(
+        vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE + 5), 1, 12, reservation), 0);
+    assert_int_not_equal(vspace_new_pages_at_vaddr(v, (void *)(BASE + PAGE), 4, 12, reservation),
+                         0);
+    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)(BASE + MIB), 1, 12,
+                                                   (reservation_t){foreign}),
+                         0);
+    assert_int_not_equal(
+        vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, (reservation_t){(void *)u}),
+        0);
     assert_int_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, reservation), 0);
-    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, reservation), 0);
+    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, reservation),
+                         0);
     unit_check_failure(u, GUESTMEM_ETAKEN);
     vspace_unmap_pages(v, (void *)BASE, 1, 12, VSPACE_PRESERVE);
     assert_int_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, reservation), 0);
@@ -224,7 +237,8 @@ static void a_deferred_reservation_takes_rights_with_each_call(void **state)
     struct guestmem_host_leaf leaf;
 
     assert_non_null(deferred.res);
-    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, deferred), 0);
+    assert_int_not_equal(vspace_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12, deferred),
+                         0);
     assert_int_equal(vspace_deferred_rights_map_pages_at_vaddr(v, &cap, NULL, (void *)BASE, 1, 12,
                                                                seL4_CanRead, deferred),
                      0);
@@ -256,7 +270,8 @@ static void new_pages_come_all_or_none(void **state)
 
 static int share_and_unmap(struct unit *u)
 {
-    void *view = vspace_share_mem(vspace_of(u), &u->vm.mem.vmm_vspace, (void *)BASE, 3, 12, seL4_AllRights, 1);
+    void *view = vspace_share_mem(vspace_of(u), &u->vm.mem.vmm_vspace, (void *)BASE, 3, 12,
+                                  seL4_AllRights, 1);
 
     if (view != NULL) {
         vspace_unmap_pages(&u->vm.mem.vmm_vspace, view, 3, 12, VSPACE_FREE);
@@ -280,7 +295,8 @@ static int share_inside(struct unit *u)
 {
     reservation_t to = {guestmem_reservation_at(&u->vm, ELSEWHERE)};
 
-    return vspace_of(u)->share_mem_at_vaddr(vspace_of(u), vspace_of(u), (void *)BASE, 3, 12, (void *)ELSEWHERE, to);
+    return vspace_of(u)->share_mem_at_vaddr(vspace_of(u), vspace_of(u), (void *)BASE, 3, 12,
+                                            (void *)ELSEWHERE, to);
 }
 
 static void unshare_inside(struct unit *u)

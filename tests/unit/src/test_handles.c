@@ -118,7 +118,8 @@ static void random_handles_come_and_go(void **state)
     assert_int_equal(u->space->stats.bytes, 0);
 }
 
-/* Through the interface: each is refused with an error of its own, and nothing is read or changed. */
+/* Through the interface: each is refused with an error of its own, and nothing is read or changed.
+ */
 static void stale_and_foreign_handles_are_refused_by_every_call(void **state)
 {
     struct unit *u = *state;

@@ -113,13 +113,14 @@ static void devices_are_mapped_as_device_memory_and_ram_is_not(void **state)
     unit_reserve(u, 0x1000, PAGE);
     unit_reserve(u, 0x2000, PAGE);
     unit_reserve(u, 0x3000, PAGE);
-    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_DEVICE + 5 * PAGE,
-                                                              guestmem_reservation_at(&u->vm, 0x1000)),
+    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(
+                         &u->vm, UNIT_DEVICE + 5 * PAGE, guestmem_reservation_at(&u->vm, 0x1000)),
                      0);
-    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(&u->vm, UNIT_RAM_BASE + 32 * MIB,
-                                                              guestmem_reservation_at(&u->vm, 0x2000)),
+    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(
+                         &u->vm, UNIT_RAM_BASE + 32 * MIB, guestmem_reservation_at(&u->vm, 0x2000)),
                      0);
-    assert_int_equal(map_frame_alloc_reservation(&u->vm, guestmem_reservation_at(&u->vm, 0x3000)), 0);
+    assert_int_equal(map_frame_alloc_reservation(&u->vm, guestmem_reservation_at(&u->vm, 0x3000)),
+                     0);
     assert_true(leaf_at(u, 0x1000).device);
     assert_true(leaf_at(u, 0x1000).paddr == UNIT_DEVICE + 5 * PAGE);
     assert_false(leaf_at(u, 0x2000).device);

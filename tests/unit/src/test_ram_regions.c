@@ -154,7 +154,8 @@ static void ram_that_ends_with_the_address_space_is_covered(void **state)
     remove_ram(u, &m, UNITS - 4, UNITS);
 }
 
-/* Each iterator registers more RAM before its own is noted; unregistering must still have its room. */
+/* Each iterator registers more RAM before its own is noted; unregistering must still have its room.
+ */
 static void registrations_inside_one_another_keep_room_for_unregistering(void **state)
 {
     struct unit *u = *state;
@@ -172,7 +173,8 @@ static void registrations_inside_one_another_keep_room_for_unregistering(void **
         for (size_t i = 0; i < depth; i++) {
             remove_ram(u, &m, 2 * i, 2 * i + 1);
         }
-        gm_room_drop(u->space, &u->space->ram_room, &u->vm.mem.ram_regions, sizeof(struct vm_ram_region));
+        gm_room_drop(u->space, &u->space->ram_room, &u->vm.mem.ram_regions,
+                     sizeof(struct vm_ram_region));
     }
     assert_int_equal(gm_ram_prepare(u->space), GUESTMEM_OK);
     gm_ram_abandon(u->space);

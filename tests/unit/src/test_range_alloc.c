@@ -13,8 +13,9 @@
 enum { UNITS = 64, PIECES = 64 };
 
 /*
- * The model: units of `grain` bytes from `start` on, each not donated, free or taken. The list is laid
- * out in exactly the room that gm_range_alloc_room() asks for, so that a write behind it is seen.
+ * The model: units of `grain` bytes from `start` on, each not donated, free or taken. The list is
+ * laid out in exactly the room that gm_range_alloc_room() asks for, so that a write behind it is
+ * seen.
  */
 enum unit_state { OUTSIDE, FREE, TAKEN };
 

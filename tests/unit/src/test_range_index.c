@@ -100,7 +100,8 @@ static void *model_meets(const struct fixture *f, uintptr_t base, uintptr_t last
     for (size_t i = 0; i < f->count; i++) {
         const struct range *range = &f->model[i];
 
-        if (range->base <= last && range->last >= base && (highest == NULL || range->base > highest->base)) {
+        if (range->base <= last && range->last >= base &&
+            (highest == NULL || range->base > highest->base)) {
             highest = range;
         }
     }
@@ -140,7 +141,8 @@ static void check_walk(const struct fixture *f)
     size_t count = 0;
     uintptr_t last_base = 0;
 
-    for (bool more = gm_range_index_first(&f->index, &pos); more; more = gm_range_index_next(&f->index, &pos)) {
+    for (bool more = gm_range_index_first(&f->index, &pos); more;
+         more = gm_range_index_next(&f->index, &pos)) {
         uintptr_t base = (uintptr_t)item_of((uintptr_t)gm_range_index_item(&f->index, pos));
 
         assert_true(count == 0 || base > last_base);
@@ -317,7 +319,8 @@ static void check_everything(const struct fixture *f, uintptr_t start)
 
 static void try_all(struct fixture *f, uintptr_t start, unsigned depth);
 
-static void try_insert(struct fixture *f, uintptr_t start, unsigned depth, uintptr_t base, uintptr_t last)
+static void try_insert(struct fixture *f, uintptr_t start, unsigned depth, uintptr_t base,
+                       uintptr_t last)
 {
     if (model_meets(f, base, last) == NULL) {
         insert(f, base, last);

@@ -14,7 +14,8 @@ struct array {
 
 static int grow(struct unit *u, struct array *array, size_t wanted)
 {
-    return gm_room_reserve(u->space, &array->room, &array->at, &array->count, sizeof(array->at[0]), wanted, 4);
+    return gm_room_reserve(u->space, &array->room, &array->at, &array->count, sizeof(array->at[0]),
+                           wanted, 4);
 }
 
 static void push(struct unit *u, struct array *array, uint64_t value)

@@ -48,8 +48,12 @@ static void make_path(void *data, seL4_CPtr slot, cspacepath_t *path)
     struct fake *f = data;
     bool second = f->border != 0 && slot >= f->border;
 
-    *path = (cspacepath_t){.capPtr = slot, .root = 2, .dest = second ? 7 : 0, .destDepth = second ? 52 : 0,
-                           .offset = second ? slot - f->border : slot, .capDepth = 64};
+    *path = (cspacepath_t){.capPtr = slot,
+                           .root = 2,
+                           .dest = second ? 7 : 0,
+                           .destDepth = second ? 52 : 0,
+                           .offset = second ? slot - f->border : slot,
+                           .capDepth = 64};
 }
 
 static struct fake *new_fake(void)
@@ -57,7 +61,9 @@ static struct fake *new_fake(void)
     struct fake *f = calloc(1, sizeof(*f));
 
     assert_non_null(f);
-    f->vka = (vka_t){.data = f, .cspace_alloc = take_slot, .cspace_free = give_slot,
+    f->vka = (vka_t){.data = f,
+                     .cspace_alloc = take_slot,
+                     .cspace_free = give_slot,
                      .cspace_make_path = make_path};
     f->space.vka = &f->vka;
     return f;

@@ -2,9 +2,9 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * A whole address space: bring-up and the end in every half-built state, and long random sequences of
- * calls, in which any request may fail: a call that fails changes nothing, the counts are right, and at
- * the end everything is as it was.
+ * A whole address space: bring-up and the end in every half-built state, and long random sequences
+ * of calls, in which any request may fail: a call that fails changes nothing, the counts are right,
+ * and at the end everything is as it was.
  */
 #include "unit_vm.h"
 
@@ -56,18 +56,21 @@ static void bring_up_without_memory_fails_and_leaves_nothing(void **state)
     before = unit_snapshot(u);
     guestmem_host_fail(u->host, GUESTMEM_HOST_FAIL_MALLOC, 1, true);
     assert_int_equal(vm_memory_init(&u->vm), -1);
-    assert_int_equal(vm_init_guest_vspace(NULL, &u->vm.mem.vmm_vspace, &other, u->vka, u->root.cptr), -1);
+    assert_int_equal(
+        vm_init_guest_vspace(NULL, &u->vm.mem.vmm_vspace, &other, u->vka, u->root.cptr), -1);
     guestmem_host_fail(u->host, 0, 0, false);
     assert_int_equal(vm_init_guest_vspace(NULL, NULL, &other, u->vka, u->root.cptr), -1);
-    assert_int_equal(vm_init_guest_vspace(NULL, &u->vm.mem.vmm_vspace, NULL, u->vka, u->root.cptr), -1);
-    assert_int_equal(vm_init_guest_vspace(NULL, &u->vm.mem.vmm_vspace, &other, NULL, u->root.cptr), -1);
+    assert_int_equal(vm_init_guest_vspace(NULL, &u->vm.mem.vmm_vspace, NULL, u->vka, u->root.cptr),
+                     -1);
+    assert_int_equal(vm_init_guest_vspace(NULL, &u->vm.mem.vmm_vspace, &other, NULL, u->root.cptr),
+                     -1);
     assert_int_equal(vm_init_guest_vspace(NULL, &u->vm.mem.vmm_vspace, &other, u->vka, 0), -1);
     assert_int_equal(vm_memory_init(NULL), -1);
     unit_check_same(u, before);
 }
 
-static memory_fault_result_t destroy_inside(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length,
-                                            void *cookie)
+static memory_fault_result_t destroy_inside(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                            size_t length, void *cookie)
 {
     (void)vcpu;
     (void)addr;
@@ -79,7 +82,8 @@ static memory_fault_result_t destroy_inside(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t
     return FAULT_HANDLED;
 }
 
-static int destroy_at_touch(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset, void *cookie)
+static int destroy_at_touch(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset,
+                            void *cookie)
 {
     (void)view;
     (void)size;
@@ -131,7 +135,8 @@ static uintptr_t random_page(struct soak *s)
 
 static size_t random_size(struct soak *s)
 {
-    static const size_t sizes[] = {PAGE, 3 * PAGE, 17 * PAGE, 2 * MIB, 2 * MIB + 5 * PAGE, 0x1234, 0x80};
+    static const size_t sizes[] = {PAGE,   3 * PAGE, 17 * PAGE, 2 * MIB, 2 * MIB + 5 * PAGE,
+                                   0x1234, 0x80};
 
     return sizes[below(s, sizeof(sizes) / sizeof(sizes[0]))];
 }
@@ -206,7 +211,8 @@ static int do_map(struct soak *s)
 static vm_frame_t give_held(uintptr_t addr, void *cookie)
 {
     struct soak *s = cookie;
-    vm_frame_t frame = {.rights = below(s, 2) ? seL4_AllRights : seL4_CanRead, .vaddr = addr, .size_bits = 12};
+    vm_frame_t frame = {
+        .rights = below(s, 2) ? seL4_AllRights : seL4_CanRead, .vaddr = addr, .size_bits = 12};
     size_t i = 0;
 
     while (i < HELD && s->taken[i]) {
@@ -237,7 +243,8 @@ static void release_held(vm_t *vm, seL4_CPtr frame, size_t size_bits, void *cook
 
 static int do_map_given(struct soak *s)
 {
-    return guestmem_map_iterator(&s->u->vm, random_reservation(s, GUEST), give_held, release_held, s);
+    return guestmem_map_iterator(&s->u->vm, random_reservation(s, GUEST), give_held, release_held,
+                                 s);
 }
 
 static int do_free(struct soak *s)
@@ -256,7 +263,8 @@ static int do_register(struct soak *s)
     case 0:
         return vm_ram_register(&s->u->vm, random_size(s)) == 0 ? -1 : 0;
     case 1:
-        return vm_ram_register_at(&s->u->vm, UNIT_RAM_BASE + 40 * MIB + below(s, 512) * PAGE, random_size(s), true);
+        return vm_ram_register_at(&s->u->vm, UNIT_RAM_BASE + 40 * MIB + below(s, 512) * PAGE,
+                                  random_size(s), true);
     default:
         return vm_ram_register_at(&s->u->vm, random_page(s), random_size(s), false);
     }
@@ -269,7 +277,8 @@ static int do_touch(struct soak *s)
     uintptr_t base = res == NULL ? random_page(s) : res->base + below(s, res->size);
 
     memset(bytes, 1, sizeof(bytes));
-    return vm_ram_touch(&s->u->vm, base, 1 + below(s, sizeof(bytes)), vm_guest_ram_write_callback, bytes);
+    return vm_ram_touch(&s->u->vm, base, 1 + below(s, sizeof(bytes)), vm_guest_ram_write_callback,
+                        bytes);
 }
 
 static int do_discard(struct soak *s)
@@ -307,7 +316,8 @@ static int do_fault(struct soak *s)
 
 static int do_create(struct soak *s)
 {
-    return create_allocated_reservation_frame(&s->u->vm, random_page(s), seL4_CanRead, unit_fault, NULL) == NULL;
+    return create_allocated_reservation_frame(&s->u->vm, random_page(s), seL4_CanRead, unit_fault,
+                                              NULL) == NULL;
 }
 
 static int do_new_pages(struct soak *s)
@@ -331,19 +341,21 @@ static int do_anonymous(struct soak *s)
     if (below(s, 8) == 0) {
         return vm_memory_make_anon(&s->u->vm, below(s, 16) * 4 * MIB, 4 * MIB);
     }
-    return vm_reserve_anon_memory(&s->u->vm, random_size(s), (size_t)1 << below(s, 22), unit_fault, NULL, &addr) == NULL;
+    return vm_reserve_anon_memory(&s->u->vm, random_size(s), (size_t)1 << below(s, 22), unit_fault,
+                                  NULL, &addr) == NULL;
 }
 
 static int do_policy(struct soak *s)
 {
-    unit_policy(s->u, below(s, 2) ? 12 : 21, below(s, 2) ? GUESTMEM_POPULATE_LAZY : GUESTMEM_POPULATE_EAGER);
+    unit_policy(s->u, below(s, 2) ? 12 : 21,
+                below(s, 2) ? GUESTMEM_POPULATE_LAZY : GUESTMEM_POPULATE_EAGER);
     return 0;
 }
 
 static int (*const calls[])(struct soak *s) = {
-    do_reserve, do_reserve, do_map,      do_map,       do_map_given,   do_free,      do_free,      do_free,
-    do_touch,   do_touch,   do_register, do_discard,   do_populate,    do_rights,    do_fault,     do_fault,
-    do_create,  do_policy,  do_new_pages, do_unmap_pages, do_anonymous,
+    do_reserve, do_reserve, do_map,    do_map,      do_map_given, do_free,        do_free,
+    do_free,    do_touch,   do_touch,  do_register, do_discard,   do_populate,    do_rights,
+    do_fault,   do_fault,   do_create, do_policy,   do_new_pages, do_unmap_pages, do_anonymous,
 };
 
 static int count_entry(const struct guestmem_map_entry *entry, void *cookie)
@@ -379,7 +391,8 @@ static bool step(struct soak *s)
     uint64_t k = below(s, 2) ? 1 + below(s, 40) : 0;
     int result;
 
-    guestmem_host_fail(s->u->host, GUESTMEM_HOST_FAIL_ANY, k, below(s, 4) == 0 && call != do_rights);
+    guestmem_host_fail(s->u->host, GUESTMEM_HOST_FAIL_ANY, k,
+                       below(s, 4) == 0 && call != do_rights);
     result = call(s);
     guestmem_host_fail(s->u->host, 0, 0, false);
     if (result != 0) {

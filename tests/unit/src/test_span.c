@@ -53,7 +53,8 @@ static void a_part_that_cuts_a_page_says_so(void **state)
     assert_false(span.whole_pages);
 }
 
-/* The last page of the address space: the part behind it would start at an address that isn't one. */
+/* The last page of the address space: the part behind it would start at an address that isn't one.
+ */
 static void a_range_may_end_where_the_address_space_does(void **state)
 {
     struct unit *u = *state;
@@ -119,7 +120,8 @@ static void populating_up_to_a_hole_populates_nothing(void **state)
     assert_int_equal(u->space->stats.tables, 0);
 }
 
-static int count_piece(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset, void *cookie)
+static int count_piece(vm_t *vm, uintptr_t addr, void *view, size_t size, size_t offset,
+                       void *cookie)
 {
     (void)vm;
     (void)addr;

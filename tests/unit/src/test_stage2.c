@@ -132,7 +132,8 @@ static void abandoned_tables_go_and_used_ones_stay(void **state)
     assert_int_equal(tables(u, 0), 1);
     unit_check_leaf(u, MIB, 12);
     assert_int_equal(gm_stage2_prepare(u->space, 0, &frames), GUESTMEM_OK);
-    assert_int_equal(gm_stage2_commit(u->space, 0, &frames), GUESTMEM_EFRAME); /* cap 1 is no frame */
+    assert_int_equal(gm_stage2_commit(u->space, 0, &frames),
+                     GUESTMEM_EFRAME); /* cap 1 is no frame */
     assert_int_equal(tables(u, 0), 1);
     gm_room_settle(u->space);
 }

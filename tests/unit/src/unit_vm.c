@@ -38,8 +38,8 @@ static int open_unit(void **state, enum guestmem_host_flavour flavour, bool devi
     vm->mem.vm_vspace_root = u->root;
     assert_int_equal(simple_ASIDPool_assign(vm->simple, u->root.cptr), seL4_NoError);
     assert_int_equal(vm_memory_init(vm), 0);
-    assert_int_equal(vm_init_guest_vspace(&vm->mem.vmm_vspace, &vm->mem.vmm_vspace, &vm->mem.vm_vspace,
-                                          u->vka, u->root.cptr),
+    assert_int_equal(vm_init_guest_vspace(&vm->mem.vmm_vspace, &vm->mem.vmm_vspace,
+                                          &vm->mem.vm_vspace, u->vka, u->root.cptr),
                      0);
     u->space = gm_space_of(vm);
     assert_non_null(u->space);
@@ -88,7 +88,8 @@ struct unit *unit_of(vm_t *vm)
     return (struct unit *)((char *)vm - offsetof(struct unit, vm));
 }
 
-memory_fault_result_t unit_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length, void *cookie)
+memory_fault_result_t unit_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length,
+                                 void *cookie)
 {
     (void)vm;
     (void)vcpu;

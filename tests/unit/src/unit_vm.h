@@ -2,8 +2,9 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * A VM on the host's model of the kernel, for the parts of src/ that need seL4. Each test gets a fresh
- * one; at its end the VM is destroyed, and all must be as it was: caps, slots, untypeds, tables, bytes.
+ * A VM on the host's model of the kernel, for the parts of src/ that need seL4. Each test gets a
+ * fresh one; at its end the VM is destroyed, and all must be as it was: caps, slots, untypeds,
+ * tables, bytes.
  *
  *      static void a_sentence(void **state)
  *      {
@@ -62,23 +63,25 @@ struct unit {
     size_t released;
 };
 
-/* Bring-up with normal memory and a device; with device RAM too; with an allocator that has no devices. */
+/* Bring-up with normal memory and a device; with device RAM too; with an allocator that has no
+ * devices. */
 int unit_setup(void **state);
 int unit_setup_device_ram(void **state);
 int unit_setup_boot_frames(void **state);
 int unit_teardown(void **state);
 
 #define UNIT_TEST(function) cmocka_unit_test_setup_teardown(function, unit_setup, unit_teardown)
-#define UNIT_TEST_DEVICE_RAM(function)                                                                   \
+#define UNIT_TEST_DEVICE_RAM(function) \
     cmocka_unit_test_setup_teardown(function, unit_setup_device_ram, unit_teardown)
-#define UNIT_TEST_BOOT_FRAMES(function)                                                                  \
+#define UNIT_TEST_BOOT_FRAMES(function) \
     cmocka_unit_test_setup_teardown(function, unit_setup_boot_frames, unit_teardown)
 
 /* The unit that a VM belongs to. */
 struct unit *unit_of(vm_t *vm);
 
 /* A fault callback that answers FAULT_HANDLED. */
-memory_fault_result_t unit_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length, void *cookie);
+memory_fault_result_t unit_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length,
+                                 void *cookie);
 
 /* A reservation with that callback; never NULL. */
 vm_memory_reservation_t *unit_reserve(struct unit *u, uintptr_t base, size_t size);
@@ -108,8 +111,8 @@ void unit_check_same(struct unit *u, struct guestmem_host_snapshot *before); /* 
 void unit_check_failure(struct unit *u, int error);
 
 /*
- * Call `call` with the 1st, 2nd, 3rd ... request failing, until none is left to fail and it succeeds
- * (answers 0). After each failure everything is as before; where it found another way, `undo` takes back
- * what it did. Returns how many requests failed.
+ * Call `call` with the 1st, 2nd, 3rd ... request failing, until none is left to fail and it
+ * succeeds (answers 0). After each failure everything is as before; where it found another way,
+ * `undo` takes back what it did. Returns how many requests failed.
  */
 size_t unit_fail_each(struct unit *u, int (*call)(struct unit *u), void (*undo)(struct unit *u));
