@@ -290,21 +290,40 @@ static int prepare_touch(struct gm_space *space, const struct touch *touch, size
     return error == GUESTMEM_OK ? gm_span_populate(space, touch->start, touch->last, true) : error;
 }
 
+/* Find the view of RAM that holds `at`, if there is one, and remember it. */
+static void remember_view(struct gm_space *space, uintptr_t at)
+{
+    const uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
+    const vm_memory_reservation_t *res = gm_reservation_find(space, at);
+    struct gm_touched *touched = &space->touched;
+
+    touched->view = NULL;
+    if (res == NULL || res->kind != GM_RESERVATION_RAM || res->taking) {
+        return;
+    }
+    touched->base = (at & ~mask) < res->base ? res->base : at & ~mask;
+    touched->view = view_in(res, touched->base, &touched->last);
+    touched->removals = space->removals;
+}
+
 /* The view of RAM that shows all of the touch already: the short way for small ones. NULL: there is none. */
 static char *whole_view(struct gm_space *space, const struct touch *touch, size_t size, uintptr_t *view_last)
 {
-    const vm_memory_reservation_t *res;
-    char *view;
+    const struct gm_touched *touched;
 
     if (space == NULL || touch->callback == NULL) {
         return NULL;
     }
-    res = gm_reservation_find(space, touch->start);
-    if (res == NULL || res->kind != GM_RESERVATION_RAM || res->taking) {
+    touched = &space->touched;
+    if (touched->view == NULL || touched->removals != space->removals ||
+        touch->start - touched->base > touched->last - touched->base) {
+        remember_view(space, touch->start);
+    }
+    if (touched->view == NULL || size - 1 > touched->last - touch->start) {
         return NULL;
     }
-    view = view_in(res, touch->start, view_last);
-    return view != NULL && size - 1 <= *view_last - touch->start ? view : NULL;
+    *view_last = touched->last;
+    return touched->view + (touch->start - touched->base);
 }
 
 int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback, void *cookie)

@@ -56,12 +56,14 @@ struct gm_range_pos {
  */
 static inline size_t gm_range_slot_below(const struct gm_range_chunk *chunk, uintptr_t addr)
 {
-    size_t low = 0;
+    const uintptr_t *low = chunk->base;
+    size_t slot;
 
     for (size_t half = GM_RANGE_CHUNK / 2; half > 0; half /= 2) {
-        low += chunk->base[low + half] <= addr ? half : 0;
+        low = low[half] <= addr ? low + half : low;
     }
-    return low < chunk->count ? low : chunk->count - 1;
+    slot = (size_t)(low - chunk->base);
+    return slot < chunk->count ? slot : chunk->count - 1;
 }
 
 /* The same over the chunks, of which there is at least one. */

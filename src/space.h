@@ -109,6 +109,14 @@ struct gm_memory_kind {
     bool device;
 };
 
+/* The part of a view of RAM that was touched last: good while no view has been removed since. */
+struct gm_touched {
+    uintptr_t base;
+    uintptr_t last;
+    char *view; /* of base; NULL: none */
+    uint64_t removals;
+};
+
 struct gm_space {
     vm_t *vm; /* NULL until joined */
     vka_t *vka;
@@ -130,6 +138,7 @@ struct gm_space {
     struct guestmem_failure failure;  /* of the step that failed last */
     struct guestmem_failure reported; /* of the public call that failed last */
     uint64_t removals;        /* of frames and views, counted: what was looked up may be gone */
+    struct gm_touched touched;
     struct gm_room *grown;    /* arrays that the call under way enlarged */
     struct gm_room ram_room;  /* of vm->mem.ram_regions; capacity 0: the array isn't ours yet */
     size_t ram_count;         /* the same as vm->mem.num_ram_regions */
