@@ -32,6 +32,10 @@ int uboot_vmm_end_with(struct uboot_vmm *vmm, enum uboot_vmm_end end);
 /* The VMM that a VM is part of. */
 struct uboot_vmm *uboot_vmm_of(vm_t *vm);
 
+/* view.c: the windows, made before anything else is mapped in the VMM. */
+int uboot_vmm_windows_make(struct uboot_vmm *vmm);
+void uboot_vmm_windows_drop(struct uboot_vmm *vmm);
+
 /* memory.c: make all areas; put firmware and device tree into them; take all down. */
 int uboot_vmm_memory_make(struct uboot_vmm *vmm);
 int uboot_vmm_memory_load(struct uboot_vmm *vmm);

@@ -251,6 +251,7 @@ int uboot_vmm_memory_make(struct uboot_vmm *vmm)
 void uboot_vmm_memory_drop(struct uboot_vmm *vmm)
 {
     guestmem_destroy(&vmm->vm);
+    uboot_vmm_windows_drop(vmm);
     flash_give(vmm, &vmm->flash[0]);
     flash_give(vmm, &vmm->flash[1]);
 }

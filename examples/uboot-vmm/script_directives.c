@@ -56,10 +56,10 @@ static void do_write(struct uboot_script *script, const char *line)
     }
 }
 
-/* Any mixing of address and seed will do that makes neighbours and pages differ. */
-uint32_t script_pattern(uint64_t addr, uint32_t seed)
+/* Any mixing of offset and seed will do that makes neighbours and pages differ. */
+uint32_t script_pattern(uint64_t offset, uint32_t seed)
 {
-    uint64_t mixed = (addr + seed) * 0x9e3779b97f4a7c15ULL;
+    uint64_t mixed = (offset + seed) * 0x9e3779b97f4a7c15ULL;
 
     mixed ^= mixed >> 29;
     mixed *= 0xbf58476d1ce4e5b9ULL;
@@ -82,7 +82,7 @@ static void do_fill(struct uboot_script *script, const char *line)
     for (uint64_t at = 0; at < size && err == 0; at += sizeof(block)) {
         size_t here = size - at < sizeof(block) ? (size_t)(size - at) : sizeof(block);
         for (size_t i = 0; i < sizeof(block) / sizeof(block[0]); i++) {
-            block[i] = script_pattern(addr + at + 4 * i, (uint32_t)seed);
+            block[i] = script_pattern(at + 4 * i, (uint32_t)seed);
         }
         err = uboot_vmm_write(script->config.vmm, addr + at, block, here);
     }

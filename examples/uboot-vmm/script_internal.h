@@ -72,5 +72,5 @@ bool script_directive_known(const char *line);
 /* Let a command go out; the answer comes in afterwards. */
 void script_send(struct uboot_script *script, const char *line, bool unchecked);
 
-/* The numbers of @fill: 32 bits for each address. */
-uint32_t script_pattern(uint64_t addr, uint32_t seed);
+/* The numbers of @fill: 32 bits for each offset, the same wherever it is. */
+uint32_t script_pattern(uint64_t offset, uint32_t seed);

@@ -120,6 +120,12 @@ struct uboot_vmm_flash {
     size_t frame_count;
 };
 
+/* Addresses of ours where frames of one size are looked at, one at a time. */
+struct uboot_vmm_window {
+    void *base;
+    reservation_t reservation;
+};
+
 struct uboot_vmm {
     vm_t vm;
     bool initialised;
@@ -128,8 +134,9 @@ struct uboot_vmm {
     struct uboot_vmm_area areas[UBOOT_VMM_AREA_COUNT];
     size_t area_count;
     struct uboot_vmm_flash flash[2];
-    uint32_t uart[0x1000 / 4]; /* registers that only keep what is written */
-    int uart_next;             /* the byte that the guest was told of, or -1 */
+    struct uboot_vmm_window windows[2][2]; /* small and large frames; normal and device memory */
+    uint32_t uart[0x1000 / 4];             /* registers that only keep what is written */
+    int uart_next;                         /* the byte that the guest was told of, or -1 */
     enum uboot_vmm_end end;
     struct uboot_vmm_event fault;
     char error[200];

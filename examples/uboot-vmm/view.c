@@ -11,11 +11,45 @@
 
 #include "internal.h"
 
+/*
+ * Each frame size has a window of its own: a page table, once made, stays where small frames were,
+ * and keeps large ones out. Cacheable or not must be as the guest sees it: two views of a frame
+ * that differ there are undefined on Arm.
+ */
+int uboot_vmm_windows_make(struct uboot_vmm *vmm)
+{
+    static const size_t bits[2] = {seL4_PageBits, seL4_LargePageBits};
+
+    for (int size = 1; size >= 0; size--) {
+        for (int device = 0; device < 2; device++) {
+            struct uboot_vmm_window *window = &vmm->windows[size][device];
+            window->reservation =
+                vspace_reserve_range_aligned(&vmm->vm.mem.vmm_vspace, (size_t)1 << bits[size],
+                                             bits[size], seL4_AllRights, !device, &window->base);
+            if (window->reservation.res == NULL) {
+                return uboot_vmm_fail(vmm, "no addresses to look at frames of %zu bits",
+                                      bits[size]);
+            }
+        }
+    }
+    return 0;
+}
+
+void uboot_vmm_windows_drop(struct uboot_vmm *vmm)
+{
+    struct uboot_vmm_window *window = &vmm->windows[0][0];
+
+    for (size_t i = 0; i < 4; i++) {
+        if (window[i].reservation.res != NULL) {
+            vspace_free_reservation(&vmm->vm.mem.vmm_vspace, window[i].reservation);
+            window[i].reservation.res = NULL;
+        }
+    }
+}
+
 struct look {
     uboot_vmm_piece_fn piece;
     void *cookie;
-    size_t offset; /* of the piece in its frame */
-    size_t size;
 };
 
 static int look_at_ram(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t offset,
@@ -29,16 +63,6 @@ static int look_at_ram(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t
     return look->piece(vaddr, size, look->cookie);
 }
 
-static int look_at_frame(void *gpa, void *vaddr, void *cookie)
-{
-    struct look *look = cookie;
-
-    (void)gpa;
-    return look->piece((char *)vaddr + look->offset, look->size, look->cookie);
-}
-
-/* Cacheable or not must be as the guest sees it: two views of a frame that differ there are
- * undefined on Arm. */
 static int note_device(const struct guestmem_map_entry *entry, void *cookie)
 {
     struct guestmem_map_entry *wanted = cookie;
@@ -50,28 +74,43 @@ static int note_device(const struct guestmem_map_entry *entry, void *cookie)
     return 1;
 }
 
-/* Show the frame that holds `gpa` to the VMM for the length of one piece, up to `size` bytes. */
-static int look_shared(struct uboot_vmm *vmm, uintptr_t gpa, size_t *size, struct look *look)
+/* The window for frames of this size, as the guest sees the one at `gpa`. */
+static const struct uboot_vmm_window *window_for(struct uboot_vmm *vmm, uintptr_t gpa, size_t bits)
 {
     struct guestmem_map_entry entry = {.base = gpa};
-    size_t bits;
-    uintptr_t frame;
+
+    if (bits != seL4_PageBits && bits != seL4_LargePageBits) {
+        return NULL;
+    }
+    guestmem_walk(&vmm->vm, note_device, &entry);
+    return &vmm->windows[bits == seL4_LargePageBits][entry.device];
+}
+
+/* Show the frame that holds `gpa` to the VMM for the length of one piece, up to `size` bytes. */
+static int look_shared(struct uboot_vmm *vmm, uintptr_t gpa, size_t *size, const struct look *look)
+{
+    vspace_t *own = &vmm->vm.mem.vmm_vspace;
+    const struct uboot_vmm_window *window;
+    size_t bits, offset;
+    int err;
 
     if (guestmem_populate(&vmm->vm, gpa, 1) != GUESTMEM_OK) {
         return -1;
     }
     bits = vspace_get_cookie(&vmm->vm.mem.vm_vspace, (void *)gpa);
-    frame = gpa & ~(((uintptr_t)1 << bits) - 1);
-    look->offset = gpa - frame;
-    look->size = ((size_t)1 << bits) - look->offset;
-    if (look->size > *size) {
-        look->size = *size;
+    window = window_for(vmm, gpa, bits);
+    offset = gpa & (((uintptr_t)1 << bits) - 1);
+    if (window == NULL ||
+        vspace_share_mem_at_vaddr(&vmm->vm.mem.vm_vspace, own, (void *)(gpa - offset), 1, bits,
+                                  window->base, window->reservation) != 0) {
+        return -1;
     }
-    *size = look->size;
-    guestmem_walk(&vmm->vm, note_device, &entry);
-    return vspace_access_page_with_callback(&vmm->vm.mem.vm_vspace, &vmm->vm.mem.vmm_vspace,
-                                            (void *)frame, bits, seL4_AllRights, !entry.device,
-                                            look_at_frame, look);
+    if (*size > ((size_t)1 << bits) - offset) {
+        *size = ((size_t)1 << bits) - offset;
+    }
+    err = look->piece((char *)window->base + offset, *size, look->cookie);
+    vspace_unmap_pages(own, window->base, 1, bits, VSPACE_FREE);
+    return err;
 }
 
 static int look_in_area(struct uboot_vmm *vmm, const struct uboot_vmm_area *area, uintptr_t gpa,

@@ -175,7 +175,8 @@ int uboot_vmm_create(struct uboot_vmm *vmm, const struct uboot_vmm_config *confi
         return uboot_vmm_fail(vmm, "firmware of %zu bytes: the flash holds 1 to %d",
                               config->firmware_bytes, UBOOT_VMM_FLASH_BYTES);
     }
-    if (vm_make(vmm) != 0 || uboot_vmm_memory_make(vmm) != 0 || uboot_vmm_memory_load(vmm) != 0) {
+    if (vm_make(vmm) != 0 || uboot_vmm_windows_make(vmm) != 0 || uboot_vmm_memory_make(vmm) != 0 ||
+        uboot_vmm_memory_load(vmm) != 0) {
         return -1;
     }
     return vcpu_make(vmm);

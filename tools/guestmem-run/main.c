@@ -21,6 +21,7 @@
 #include "device_tree.h"
 #include "file.h"
 #include "options.h"
+#include "print.h"
 #include "progress.h"
 #include "report.h"
 #include "script.h"
@@ -309,10 +310,10 @@ static int status_of_stop(struct run *run)
 static void report(struct run *run)
 {
     if (run->script != NULL) {
-        report_checks(run->script);
+        uboot_print_checks(run->script, terminal_colours());
     }
     if (run->options.map) {
-        report_map(&run->vmm);
+        uboot_print_map(&run->vmm, terminal_colours());
     }
     if (run->options.stats) {
         report_stats(&run->vmm, run->host, run->run_ns);

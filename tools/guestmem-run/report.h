@@ -10,11 +10,8 @@
 
 #include <guestmem/host.h>
 
-#include "script.h"
 #include "uboot_vmm.h"
 
-void report_checks(const struct uboot_script *script);
-void report_map(struct uboot_vmm *vmm);
 void report_stats(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t run_ns);
 
 /* The guest's last access, and the memory map around it. */
