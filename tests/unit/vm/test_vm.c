@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <string.h>
@@ -331,12 +332,15 @@ static void a_stop_before_the_run_ends_the_run(void **state)
 
 /* ------------------------------------------------------------------------------ several */
 
+static sem_t notified;
+
 static int count_notification(vm_t *vm, seL4_Word badge, seL4_MessageInfo_t tag, void *cookie)
 {
     struct fixture *fixture = cookie;
 
     (void)tag;
     fixture->calls++;
+    sem_post(&notified);
     if (badge & 2) {
         guestmem_host_vm_stop(vm);
     }
@@ -347,7 +351,7 @@ static void *notify_soon(void *vm)
 {
     usleep(10000);
     guestmem_host_vm_notify(vm, 1);
-    usleep(10000);
+    sem_wait(&notified); /* else the two badges may come as one, as a notification's do */
     guestmem_host_vm_notify(vm, 2);
     return NULL;
 }
@@ -358,6 +362,7 @@ static void notifications_reach_a_running_vm(void **state)
     struct guestmem_host_vm_exit exit;
     pthread_t thread;
 
+    assert_int_equal(sem_init(&notified, 0, 0), 0);
     assert_int_equal(vm_register_notification_callback(&fixture->vm, count_notification, fixture),
                      0);
     assert_int_equal(pthread_create(&thread, NULL, notify_soon, &fixture->vm), 0);
