@@ -409,6 +409,14 @@ static void two_vcpus_count_with_exclusives_and_lose_nothing(void **state)
     assert_int_equal(fixture_read(&fixture->vm, FIXTURE_DATA, 4), 600000);
 }
 
+static int tell(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie)
+{
+    (void)vcpu;
+    (void)hsr;
+    sem_post(cookie);
+    return 0;
+}
+
 static void *run_other(void *vm)
 {
     return vm_run(vm) == 0 ? vm : NULL;
@@ -418,8 +426,9 @@ static void two_vms_run_on_two_threads(void **state)
 {
     struct fixture *fixture = *state;
     struct fixture other = {.host = fixture->host, .context = fixture->context};
-    uint32_t code[] = {GC_SUBS_X4, GC_SPIN | 0x3ffffff};
+    uint32_t code[] = {GC_SUBS_X4, GC_HVC(0), GC_SUBS_X4, GC_SPIN | 0x3ffffff};
     pthread_t thread;
+    sem_t runs;
     void *result;
 
     assert_int_equal(fixture_vm_init(&other, &other.vm, "other"), 0);
@@ -428,7 +437,10 @@ static void two_vms_run_on_two_threads(void **state)
     fixture_write(&other.vm, FIXTURE_RAM, code, sizeof(code));
     assert_int_equal(vm_set_thread_context(other.vcpu, other.context), 0);
     assert_int_equal(vcpu_start(other.vcpu), 0);
+    assert_int_equal(sem_init(&runs, 0, 0), 0);
+    assert_int_equal(vm_register_unhandled_vcpu_fault_callback(other.vcpu, tell, &runs), 0);
     assert_int_equal(pthread_create(&thread, NULL, run_other, &other.vm), 0);
+    sem_wait(&runs);
     fixture->context.x4 = 2000000;
     assert_int_equal(FIXTURE_RUN(fixture, GC_SUBS_X4, 0x54ffffe1, GC_HVC(0)), 0);
     guestmem_host_vm_stop(&other.vm);
