@@ -20,7 +20,6 @@ struct range {
 
 struct fixture {
     struct gm_range_index index;
-    struct gm_range_top top[RANGE_MAX];
     struct range model[RANGE_MAX];
     size_t count;
     size_t chunk_count; /* that the index holds */
@@ -32,7 +31,6 @@ static struct fixture *new_fixture(void)
     struct fixture *f = calloc(1, sizeof(*f));
 
     assert_non_null(f);
-    f->index.top = f->top;
     return f;
 }
 
@@ -42,7 +40,21 @@ static void free_fixture(struct fixture *f)
         free(f->index.top[i].chunk);
     }
     assert_int_equal(f->chunk_count, f->index.count);
+    free(f->index.top);
     free(f);
+}
+
+/* Room in top[] for exactly one chunk more, so that what reads or writes behind it is seen. */
+static void make_room(struct fixture *f)
+{
+    struct gm_range_top *top = malloc((f->index.count + 1) * sizeof(*top));
+
+    assert_non_null(top);
+    if (f->index.count > 0) {
+        memcpy(top, f->index.top, f->index.count * sizeof(*top));
+    }
+    free(f->index.top);
+    f->index.top = top;
 }
 
 /* The item stands for the base, so that a wrong one is seen. */
@@ -60,6 +72,7 @@ static void insert(struct fixture *f, uintptr_t base, uintptr_t last)
         assert_non_null(spare);
         memset(spare, 0xee, sizeof(*spare));
         f->chunk_count++;
+        make_room(f);
     }
     gm_range_index_insert(&f->index, base, last, item_of(base), spare);
     f->model[f->count++] = (struct range){base, last};
@@ -276,17 +289,22 @@ static void removing_what_was_just_inserted_restores_the_chunks(void **state)
             remove_range(f, at);
             continue;
         }
-        memcpy(before, f->top, sizeof(before));
+        if (count > 0) {
+            memcpy(before, f->index.top, count * sizeof(before[0]));
+        }
         for (size_t c = 0; c < count; c++) {
-            counts[c] = f->top[c].chunk->count;
+            counts[c] = f->index.top[c].chunk->count;
         }
         insert(f, at, at + 7);
         remove_range(f, at);
         check_structure(f);
         assert_int_equal(f->index.count, count);
-        assert_memory_equal(before, f->top, count * sizeof(before[0]));
         for (size_t c = 0; c < count; c++) {
-            assert_int_equal(f->top[c].chunk->count, counts[c]);
+            assert_ptr_equal(f->index.top[c].chunk, before[c].chunk);
+            assert_true(f->index.top[c].first == before[c].first);
+        }
+        for (size_t c = 0; c < count; c++) {
+            assert_int_equal(f->index.top[c].chunk->count, counts[c]);
         }
         insert(f, at, at + 7);
     }
