@@ -227,10 +227,17 @@ static bool populate(struct game *game, struct item *item)
     return ended(game, guestmem_populate(game->vm, item->base, item->size) == GUESTMEM_OK);
 }
 
+/* The guest may have lost its rights: have it look, and write, with all of them. */
+static void give_rights(struct game *game, const struct item *item)
+{
+    GM_CHECK_EQ(guestmem_set_rights(game->vm, item->base, item->size, seL4_AllRights), GUESTMEM_OK);
+}
+
 /* Check that the guest sees what was written last, or nothing but zeroes; then write something else. */
 static void use_backed(struct game *game, struct item *item)
 {
     if (populate(game, item)) {
+        give_rights(game, item);
         GM_CHECK_GUEST_FILLED(game->env, game->vm, item->base, item->value, item->size);
         item->value = (uint8_t)(1 + game_below(game, 255));
         memset(game->bytes, item->value, item->size);
@@ -251,6 +258,7 @@ static void use_ram(struct game *game, struct item *item)
     item->value = (uint8_t)(1 + game_below(game, 255));
     memset(game->bytes, item->value, item->size);
     GM_CHECK_EQ(vm_ram_touch(game->vm, item->base, item->size, vm_guest_ram_write_callback, game->bytes), 0);
+    give_rights(game, item);
     GM_CHECK_GUEST_FILLED(game->env, game->vm, item->base, item->value, item->size);
 }
 
