@@ -8,7 +8,7 @@
 
 #include "extent.h"
 
-enum { PAGES = 4096, ROOM = 8192 };
+enum { PAGES = 4096, SKEW = 5 }; /* a reservation need not start where large frames do */
 
 struct page {
     seL4_CPtr cptr; /* 0: no frame */
@@ -20,7 +20,6 @@ struct page {
 
 struct fixture {
     struct gm_extents list;
-    struct gm_extent at[ROOM];
     struct page page[PAGES];
 };
 
@@ -29,8 +28,26 @@ static struct fixture *new_fixture(void)
     struct fixture *f = calloc(1, sizeof(*f));
 
     assert_non_null(f);
-    f->list.at = f->at;
     return f;
+}
+
+static void free_fixture(struct fixture *f)
+{
+    free(f->list.at);
+    free(f);
+}
+
+/* Room for exactly so many more, so that what reads or writes behind it is seen. */
+static void make_room(struct fixture *f, size_t more)
+{
+    struct gm_extent *at = malloc((f->list.count + more) * sizeof(*at));
+
+    assert_non_null(at);
+    if (f->list.count > 0) {
+        memcpy(at, f->list.at, f->list.count * sizeof(*at));
+    }
+    free(f->list.at);
+    f->list.at = at;
 }
 
 static struct gm_extent extent(uint32_t page, uint32_t count, unsigned size, seL4_CPtr cptr)
@@ -47,6 +64,7 @@ static void insert(struct fixture *f, struct gm_extent extent)
 {
     uint32_t pages = (uint32_t)gm_size_pages(extent.size);
 
+    make_room(f, 1);
     gm_extents_insert(&f->list, extent);
     for (uint32_t i = 0; i < extent.count * pages; i++) {
         f->page[extent.page + i] =
@@ -57,6 +75,7 @@ static void insert(struct fixture *f, struct gm_extent extent)
 
 static void cut(struct fixture *f, uint32_t from, uint32_t to)
 {
+    make_room(f, 1);
     gm_extents_cut(&f->list, from, to);
     memset(&f->page[from], 0, (to - from) * sizeof(f->page[0]));
 }
@@ -139,7 +158,7 @@ static void equal_neighbours_join_from_either_side(void **state)
     assert_int_equal(f->list.count, 1);
     assert_int_equal(f->list.at[0].page, 8);
     check(f);
-    free(f);
+    free_fixture(f);
 }
 
 static void unlike_neighbours_stay_apart(void **state)
@@ -165,7 +184,7 @@ static void unlike_neighbours_stay_apart(void **state)
     insert(f, extent(1024, 1, 0, 601));
     assert_int_equal(f->list.count, 8);
     check(f);
-    free(f);
+    free_fixture(f);
 }
 
 /* A count has 24 bits: what would overflow it isn't joined. */
@@ -174,6 +193,7 @@ static void extents_never_outgrow_their_count(void **state)
     struct fixture *f = new_fixture();
 
     (void)state;
+    make_room(f, 8);
     gm_extents_insert(&f->list, extent(0, 0xfffffe, 0, 1));
     gm_extents_insert(&f->list, extent(0xfffffe, 1, 0, 0xffffff));
     assert_int_equal(f->list.count, 1);
@@ -182,7 +202,7 @@ static void extents_never_outgrow_their_count(void **state)
     assert_int_equal(f->list.count, 2);
     gm_extents_join(&f->list);
     assert_int_equal(f->list.count, 2);
-    free(f);
+    free_fixture(f);
 }
 
 /* Page 2^32 - 1 is the last of a space of 44 bits: the end behind it doesn't fit 32. */
@@ -192,6 +212,7 @@ static void the_last_page_of_the_largest_space_is_found(void **state)
     const uint64_t end = (uint64_t)1 << 32;
 
     (void)state;
+    make_room(f, 8);
     gm_extents_insert(&f->list, extent(0xfffffe00u, 1, 1, 50));
     assert_true(gm_extent_end(&f->list.at[0]) == end);
     assert_non_null(gm_extents_find(&f->list, end - 1));
@@ -202,7 +223,7 @@ static void the_last_page_of_the_largest_space_is_found(void **state)
     assert_true(gm_extents_edge(&f->list, end));
     gm_extents_cut(&f->list, 0xfffffe00u, end);
     assert_int_equal(f->list.count, 0);
-    free(f);
+    free_fixture(f);
 }
 
 /* A 1 GiB frame is 2^18 pages; the largest count of them still has its end right. */
@@ -229,7 +250,7 @@ static void a_cut_in_the_middle_leaves_both_sides(void **state)
     assert_int_equal(f->list.count, 2);
     assert_int_equal(f->list.at[1].cptr, 105);
     check(f);
-    free(f);
+    free_fixture(f);
 }
 
 static void a_cut_spans_extents_and_holes(void **state)
@@ -247,7 +268,7 @@ static void a_cut_spans_extents_and_holes(void **state)
     cut(f, 2048, PAGES);
     assert_int_equal(f->list.count, 2);
     check(f);
-    free(f);
+    free_fixture(f);
 }
 
 static void cutting_an_empty_list_is_nothing(void **state)
@@ -270,6 +291,7 @@ static void splitting_changes_no_page_and_joining_undoes_it(void **state)
     (void)state;
     insert(f, extent(10, 10, 0, 100));
     insert(f, extent(512, 4, 1, 500));
+    make_room(f, 2);
     gm_extents_split(&f->list, 13);
     gm_extents_split(&f->list, 1024);
     assert_int_equal(f->list.count, 4);
@@ -281,7 +303,82 @@ static void splitting_changes_no_page_and_joining_undoes_it(void **state)
     gm_extents_join(&f->list);
     assert_int_equal(f->list.count, 2);
     check(f);
-    free(f);
+    free_fixture(f);
+}
+
+/* ---- lists that stand for pages alone ---- */
+
+static void note(struct fixture *f, uint32_t from, uint32_t to)
+{
+    make_room(f, 2);
+    gm_extents_note_pages(&f->list, from, to);
+    for (uint32_t p = from; p < to; p++) {
+        f->page[p] = (struct page){.cptr = p + 1, .start = p};
+    }
+}
+
+static void check_noted(const struct fixture *f)
+{
+    for (uint32_t p = 0; p < PAGES; p++) {
+        assert_int_equal(gm_extents_find(&f->list, p) != NULL, f->page[p].cptr != 0);
+    }
+    for (size_t i = 1; i < f->list.count; i++) {
+        assert_true(f->list.at[i].page > gm_extent_end(&f->list.at[i - 1]));
+    }
+}
+
+/* |  10..19  |   |  30..39  |   and over both   |      5..49      | */
+static void noted_pages_are_one_stretch_whatever_was_noted_before(void **state)
+{
+    struct fixture *f = new_fixture();
+
+    (void)state;
+    note(f, 10, 20);
+    note(f, 30, 40);
+    check_noted(f);
+    note(f, 15, 35);
+    assert_int_equal(f->list.count, 1);
+    check_noted(f);
+    note(f, 12, 13);
+    note(f, 5, 50);
+    note(f, 0, 1);
+    check_noted(f);
+    assert_int_equal(f->list.count, 2);
+    free_fixture(f);
+}
+
+static void all_pages_of_the_largest_space_can_be_noted(void **state)
+{
+    struct fixture *f = new_fixture();
+    const uint64_t all = (uint64_t)1 << 32;
+
+    (void)state;
+    make_room(f, all / 0xffffff + 2);
+    gm_extents_note_pages(&f->list, 0, all);
+    assert_int_equal(f->list.count, all / 0xffffff + 1);
+    for (uint64_t p = 0; p < all; p += 0x123457) {
+        assert_non_null(gm_extents_find(&f->list, p));
+    }
+    assert_non_null(gm_extents_find(&f->list, all - 1));
+    free_fixture(f);
+}
+
+static void random_pages_are_noted_as_in_the_model(void **state)
+{
+    struct fixture *f = new_fixture();
+    struct unit_random random = {23};
+
+    (void)state;
+    for (unsigned i = 0; i < 400; i++) {
+        uint32_t from = (uint32_t)unit_random_below(&random, PAGES - 64);
+
+        note(f, from, from + 1 + (uint32_t)unit_random_below(&random, 63));
+        if (i % 50 == 49) {
+            cut(f, 0, PAGES / 2);
+        }
+        check_noted(f);
+    }
+    free_fixture(f);
 }
 
 /* ---- long random sequences ---- */
@@ -291,7 +388,7 @@ static bool find_place(const struct fixture *f, struct unit_random *random, unsi
                        uint32_t count, uint32_t *page)
 {
     uint32_t pages = (uint32_t)gm_size_pages(size);
-    uint32_t base = (uint32_t)unit_random_below(random, PAGES) / pages * pages;
+    uint32_t base = (uint32_t)unit_random_below(random, PAGES) / pages * pages + SKEW;
 
     if (base + count * pages > PAGES) {
         return false;
@@ -317,11 +414,12 @@ static uint32_t random_edge(const struct fixture *f, struct unit_random *random)
 
 static void change_rights(struct fixture *f, uint32_t from, uint32_t to, unsigned rights)
 {
+    make_room(f, 2);
     gm_extents_split(&f->list, from);
     gm_extents_split(&f->list, to);
-    for (size_t i = gm_extents_above(&f->list, from); i < f->list.count && f->at[i].page < to;
+    for (size_t i = gm_extents_above(&f->list, from); i < f->list.count && f->list.at[i].page < to;
          i++) {
-        f->at[i].rights = rights & 3u;
+        f->list.at[i].rights = rights & 3u;
     }
     gm_extents_join(&f->list);
     for (uint32_t p = from; p < to; p++) {
@@ -364,7 +462,7 @@ static void random_sequences_answer_as_the_model(void **state)
             check_joined(f);
         }
     }
-    free(f);
+    free_fixture(f);
 }
 
 static void free_ranges_are_told_as_by_the_model(void **state)
@@ -384,7 +482,7 @@ static void free_ranges_are_told_as_by_the_model(void **state)
         }
         assert_int_equal(gm_extents_free(&f->list, from, to), is_free);
     }
-    free(f);
+    free_fixture(f);
 }
 
 int main(void)
@@ -401,6 +499,9 @@ int main(void)
         cmocka_unit_test(a_cut_spans_extents_and_holes),
         cmocka_unit_test(cutting_an_empty_list_is_nothing),
         cmocka_unit_test(splitting_changes_no_page_and_joining_undoes_it),
+        cmocka_unit_test(noted_pages_are_one_stretch_whatever_was_noted_before),
+        cmocka_unit_test(all_pages_of_the_largest_space_can_be_noted),
+        cmocka_unit_test(random_pages_are_noted_as_in_the_model),
         cmocka_unit_test(random_sequences_answer_as_the_model),
         cmocka_unit_test(free_ranges_are_told_as_by_the_model),
     };
