@@ -118,6 +118,57 @@ static void random_handles_come_and_go(void **state)
     assert_int_equal(u->space->stats.bytes, 0);
 }
 
+/* An allocator whose blocks come in an order of the test's own. */
+struct arena {
+    max_align_t bytes[64][512];
+    size_t order[64];
+    size_t count;
+};
+
+static int arena_take(void *cookie, size_t size, void **block)
+{
+    struct arena *arena = cookie;
+
+    assert_true(size <= sizeof(arena->bytes[0]) && arena->count < 64);
+    *block = arena->bytes[arena->order[arena->count++]];
+    return 0;
+}
+
+static int arena_give(void *cookie, size_t size, void *block)
+{
+    (void)cookie;
+    memset(block, 0xdd, size);
+    return 0;
+}
+
+/* Blocks are found by address, whatever the order in which they came. */
+static void blocks_may_come_from_any_address(void **state)
+{
+    struct unit *u = *state;
+    ps_malloc_ops_t ops = u->space->ops;
+    struct arena *arena = calloc(1, sizeof(*arena));
+    vm_memory_reservation_t *handles[320];
+
+    for (size_t i = 0; i < 64; i++) {
+        arena->order[i] = i * 27 % 64;
+    }
+    u->space->ops = (ps_malloc_ops_t){.malloc = arena_take, .free = arena_give, .cookie = arena};
+    for (size_t i = 0; i < 320; i++) {
+        handles[i] = gm_handle_new(u->space);
+        for (size_t k = 0; k <= i; k++) {
+            assert_true(gm_handle_is_live(u->space, handles[k]));
+        }
+        gm_room_settle(u->space);
+    }
+    for (size_t i = 0; i < 320; i++) {
+        gm_handle_drop(u->space, handles[(i * 7) % 320]);
+        assert_false(gm_handle_is_live(u->space, handles[(i * 7) % 320]));
+    }
+    assert_int_equal(u->space->stats.bytes, 0);
+    u->space->ops = ops;
+    free(arena);
+}
+
 /* Through the interface: each is refused with an error of its own, and nothing is read or changed.
  */
 static void stale_and_foreign_handles_are_refused_by_every_call(void **state)
@@ -167,6 +218,7 @@ int main(void)
         UNIT_TEST(every_pointer_into_a_block_is_told_apart),
         UNIT_TEST(no_memory_makes_no_handle_and_leaves_no_byte),
         UNIT_TEST(random_handles_come_and_go),
+        UNIT_TEST(blocks_may_come_from_any_address),
         UNIT_TEST(stale_and_foreign_handles_are_refused_by_every_call),
     };
 

@@ -49,6 +49,25 @@ static void an_array_keeps_its_elements_as_it_grows(void **state)
     assert_int_equal(array.room.capacity, 0);
 }
 
+/* By half as many again, so that a thousand elements take a dozen blocks and no more than half is
+ * spare. */
+static void an_array_grows_by_half(void **state)
+{
+    static const size_t capacities[] = {4, 6, 9, 13, 19, 28, 42};
+    struct unit *u = *state;
+    struct array array = {0};
+
+    for (size_t i = 0; i < 7; i++) {
+        assert_int_equal(grow(u, &array, array.room.capacity + 1), GUESTMEM_OK);
+        assert_int_equal(array.room.capacity, capacities[i]);
+        assert_int_equal(grow(u, &array, capacities[i]), GUESTMEM_OK);
+        assert_int_equal(array.room.capacity, capacities[i]);
+    }
+    assert_int_equal(grow(u, &array, 1000), GUESTMEM_OK);
+    assert_int_equal(array.room.capacity, 1000);
+    gm_room_drop(u->space, &array.room, &array.at, sizeof(array.at[0]));
+}
+
 static void going_back_gives_the_old_block_and_its_bytes(void **state)
 {
     struct unit *u = *state;
@@ -221,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(an_array_keeps_its_elements_as_it_grows),
+        UNIT_TEST(an_array_grows_by_half),
         UNIT_TEST(going_back_gives_the_old_block_and_its_bytes),
         UNIT_TEST(going_back_keeps_what_changed_in_place),
         UNIT_TEST(an_empty_array_goes_back_to_none),

@@ -20,6 +20,7 @@ struct fake {
     size_t given;
     bool out[2 * SLOTS];
     seL4_CPtr border; /* slots from here on are in another CNode; 0: all in one */
+    enum { BY_ROOT, BY_DEST, BY_DEPTH, BY_OFFSET, DIFFERENCES } differs;
 };
 
 static int take_slot(void *data, seL4_CPtr *slot)
@@ -43,17 +44,18 @@ static void give_slot(void *data, seL4_CPtr slot)
     f->out[slot] = false;
 }
 
+/* The CNode behind the border differs in one thing only; without that, nothing tells the two apart.
+ */
 static void make_path(void *data, seL4_CPtr slot, cspacepath_t *path)
 {
     struct fake *f = data;
     bool second = f->border != 0 && slot >= f->border;
 
-    *path = (cspacepath_t){.capPtr = slot,
-                           .root = 2,
-                           .dest = second ? 7 : 0,
-                           .destDepth = second ? 52 : 0,
-                           .offset = second ? slot - f->border : slot,
-                           .capDepth = 64};
+    *path = (cspacepath_t){.capPtr = slot, .root = 2, .offset = slot, .capDepth = 64};
+    path->root += second && f->differs == BY_ROOT;
+    path->dest += second && f->differs == BY_DEST;
+    path->destDepth += second && f->differs == BY_DEPTH;
+    path->offset += second && f->differs == BY_OFFSET;
 }
 
 static struct fake *new_fake(void)
@@ -146,34 +148,33 @@ static void a_gap_ends_a_run(void **state)
 }
 
 /*
- *      0 ...       99 | 100 ...     127       slot numbers that follow one another, in two CNodes
- *      offset 0 .. 99 | 0 ..         27       no retype can fill both sides
+ *      0 ...      99 | 100 ...     127      slot numbers that follow one another, in two CNodes
  */
 static void the_border_of_a_cnode_ends_a_run(void **state)
 {
-    struct fake *f = new_fake();
-    struct gm_slots slots;
-    cspacepath_t path;
-    size_t runs = 0;
-
     (void)state;
-    hand_out_as_allocman(f, 128);
-    f->border = 100;
-    gm_slots_start(&slots);
-    assert_int_equal(gm_slots_fill(&f->space, &slots, 128), GUESTMEM_OK);
-    for (; slots.used < slots.count; runs++) {
-        size_t run = gm_slots_run(&f->space, &slots, 256, &path);
-        bool second = slots.used >= 100;
+    for (unsigned differs = 0; differs < DIFFERENCES; differs++) {
+        for (seL4_CPtr border = 1; border < 128; border++) {
+            struct fake *f = new_fake();
+            struct gm_slots slots;
+            cspacepath_t path;
 
-        assert_true(run >= 1 && (second || slots.used + run <= 100));
-        assert_int_equal(path.dest, second ? 7 : 0);
-        assert_int_equal(path.offset, slots.used - (second ? 100 : 0));
-        slots.used += run;
+            hand_out_as_allocman(f, 128);
+            f->border = border;
+            f->differs = differs;
+            gm_slots_start(&slots);
+            assert_int_equal(gm_slots_fill(&f->space, &slots, 128), GUESTMEM_OK);
+            assert_int_equal(gm_slots_run(&f->space, &slots, 256, &path), border);
+            assert_int_equal(path.capPtr, 0);
+            assert_int_equal(gm_slots_run(&f->space, &slots, border, &path), border);
+            slots.used = border;
+            assert_int_equal(gm_slots_run(&f->space, &slots, 256, &path), 128 - border);
+            assert_int_equal(path.capPtr, border);
+            slots.used = 0;
+            gm_slots_give_unused(&f->space, &slots);
+            check_and_free(f);
+        }
     }
-    assert_in_range(runs, 2, 8);
-    slots.used = 0;
-    gm_slots_give_unused(&f->space, &slots);
-    check_and_free(f);
 }
 
 static void what_is_left_of_a_batch_is_used_with_the_next(void **state)
