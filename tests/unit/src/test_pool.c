@@ -77,6 +77,23 @@ static void a_pool_meets_no_reservation_and_no_pool(void **state)
     assert_null(gm_pool_meets(&u->space->pools, POOL + 4 * PAGE, UINTPTR_MAX));
 }
 
+static void pools_are_found_whatever_the_order_they_came_in(void **state)
+{
+    struct unit *u = *state;
+    const struct gm_pools *pools = &u->space->pools;
+
+    for (uintptr_t i = 0; i < 8; i++) {
+        assert_int_equal(vm_memory_make_anon(&u->vm, POOL + (i * 5 % 8) * MIB, PAGE), 0);
+    }
+    for (uintptr_t i = 0; i < 8; i++) {
+        const struct gm_pool *pool = gm_pool_meets(pools, POOL + i * MIB, POOL + i * MIB);
+
+        assert_ptr_equal(pool, &pools->at[i]);
+        assert_int_equal(pool->base, POOL + i * MIB);
+        assert_null(gm_pool_meets(pools, POOL + i * MIB + PAGE, POOL + (i + 1) * MIB - 1));
+    }
+}
+
 /* The reference handed out an address outside the region (D06). */
 static void alignments_are_kept_or_refused(void **state)
 {
@@ -156,6 +173,7 @@ int main(void)
         UNIT_TEST(ranges_without_a_whole_page_are_refused),
         UNIT_TEST(the_last_page_of_the_space_can_be_donated),
         UNIT_TEST(a_pool_meets_no_reservation_and_no_pool),
+        UNIT_TEST(pools_are_found_whatever_the_order_they_came_in),
         UNIT_TEST(alignments_are_kept_or_refused),
         UNIT_TEST(what_is_freed_is_rejoined),
         UNIT_TEST(donating_and_reserving_are_all_or_nothing),
