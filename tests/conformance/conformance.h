@@ -7,11 +7,13 @@
  */
 #pragma once
 
+/* Before the others: a tree's own headers lean on it. */
+#include <sel4vm/guest_vm.h>
+
 #include <sel4vm/arch/guest_memory_arch.h>
 #include <sel4vm/guest_memory.h>
 #include <sel4vm/guest_memory_helpers.h>
 #include <sel4vm/guest_ram.h>
-#include <sel4vm/guest_vm.h>
 #include <sel4vmmplatsupport/guest_memory_util.h>
 
 #include "gm_test.h"

@@ -240,15 +240,11 @@ void gm_env_frame_free(struct gm_env *env, seL4_CPtr cap)
 void gm_env_check_frame(struct gm_env *env, seL4_CPtr cap)
 {
     struct gm_env_frame *frame = *frame_link(env, cap);
-    size_t bits = frame->object.size_bits;
-    void *view;
 
     GM_CHECK_EQ(gm_env_frame_paddr(cap), frame->paddr);
-    view = vspace_map_pages(env->vmm, &cap, NULL, seL4_AllRights, 1, bits, 1);
-    if (view == NULL) {
+    if (!gm_env_port_try_map(env, cap, frame->object.size_bits)) {
         GM_FAIL("the frame of cap %#jx is still mapped", (uintmax_t)cap);
     }
-    vspace_unmap_pages(env->vmm, view, 1, bits, VSPACE_PRESERVE);
 }
 
 size_t gm_env_frame_count(const struct gm_env *env)

@@ -93,6 +93,16 @@ void gm_env_port_close(struct gm_env *env)
     free(env->port);
 }
 
+bool gm_env_port_try_map(struct gm_env *env, seL4_CPtr frame, size_t size_bits)
+{
+    void *view = vspace_map_pages(env->vmm, &frame, NULL, seL4_AllRights, 1, size_bits, 1);
+
+    if (view != NULL) {
+        vspace_unmap_pages(env->vmm, view, 1, size_bits, VSPACE_PRESERVE);
+    }
+    return view != NULL;
+}
+
 /* ------------------------------------------------------------------------------- views */
 
 static enum gm_env_view view(struct gm_env *env, seL4_CPtr root, uintptr_t addr,

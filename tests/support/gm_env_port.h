@@ -14,3 +14,6 @@ const char *gm_env_port_open(struct gm_env *env, const struct gm_env_options *op
 
 /* Release `port`, and the environment with it. */
 void gm_env_port_close(struct gm_env *env);
+
+/* Map a frame somewhere in the VMM, and unmap it again. False if it can't be. */
+bool gm_env_port_try_map(struct gm_env *env, seL4_CPtr frame, size_t size_bits);
