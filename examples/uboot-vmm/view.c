@@ -47,6 +47,14 @@ void uboot_vmm_windows_drop(struct uboot_vmm *vmm)
     }
 }
 
+/* Of the frame that the guest sees at `gpa`; not by vspace_get_cookie(), which has its doubts about
+ * 0.
+ */
+static size_t frame_bits(struct uboot_vmm *vmm, uintptr_t gpa)
+{
+    return vmm->vm.mem.vm_vspace.get_cookie(&vmm->vm.mem.vm_vspace, (void *)gpa);
+}
+
 struct look {
     uboot_vmm_piece_fn piece;
     void *cookie;
@@ -97,7 +105,7 @@ static int look_shared(struct uboot_vmm *vmm, uintptr_t gpa, size_t *size, const
     if (guestmem_populate(&vmm->vm, gpa, 1) != GUESTMEM_OK) {
         return -1;
     }
-    bits = vspace_get_cookie(&vmm->vm.mem.vm_vspace, (void *)gpa);
+    bits = frame_bits(vmm, gpa);
     window = window_for(vmm, gpa, bits);
     offset = gpa & (((uintptr_t)1 << bits) - 1);
     if (window == NULL ||
@@ -205,7 +213,7 @@ struct copy_in {
  */
 static int clean(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size)
 {
-    size_t bits = vspace_get_cookie(&vmm->vm.mem.vm_vspace, (void *)gpa);
+    size_t bits = frame_bits(vmm, gpa);
     seL4_CPtr cap = vspace_get_cap(&vmm->vm.mem.vmm_vspace, bytes);
     seL4_Word start = gpa & (((uintptr_t)1 << bits) - 1);
 
