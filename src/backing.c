@@ -25,6 +25,10 @@ static struct gm_backing *new_backing(struct gm_space *space, const struct gm_so
     backing->memory.frames.room = (struct gm_room){.capacity = 1, .lent = &backing->first_frames};
     backing->memory.singles.at = &backing->first_single;
     backing->memory.singles.room = (struct gm_room){.capacity = 1, .lent = &backing->first_single};
+    backing->alias.at = &backing->first_alias;
+    backing->alias.room = (struct gm_room){.capacity = 1, .lent = &backing->first_alias};
+    backing->views.at = &backing->first_view;
+    backing->views.room = (struct gm_room){.capacity = 1, .lent = &backing->first_view};
     return backing;
 }
 
@@ -290,12 +294,34 @@ void gm_backing_revert(struct gm_space *space, vm_memory_reservation_t *res)
     gm_extents_join(frames);
 }
 
+/*
+ * Memory at a given address comes only from the allocator, which has it again when the whole untyped
+ * that it was taken as is unused: whether pages [from, to) cut one in two.
+ */
+static bool cuts_fixed(const struct gm_backing *backing, uint64_t from, uint64_t to)
+{
+    const struct gm_holdings *untypeds = &backing->memory.untypeds;
+
+    for (size_t i = 0; backing->source.kind == GM_SOURCE_ADDRESS && i < untypeds->count; i++) {
+        uint64_t page = untypeds->at[i].page;
+        uint64_t end = page + ((uint64_t)1 << (untypeds->at[i].bits - gm_arch_frame_bits[0]));
+
+        if (page < to && end > from && (page < from || end > to)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
 {
     struct gm_extents *frames = &res->backing->memory.frames;
 
     if (!gm_extents_edge(frames, from) || !gm_extents_edge(frames, to)) {
         return gm_fail(space, GUESTMEM_EGRAIN, "cut the range out", 0);
+    }
+    if (cuts_fixed(res->backing, from, to)) {
+        return gm_fail(space, GUESTMEM_EGRAIN, "cut out part of an untyped at a given address", 0);
     }
     if (gm_extents_reserve(space, frames, 1) || gm_extents_reserve(space, &res->backing->alias, 1) ||
         (res->policy.discarded == GUESTMEM_DISCARDED_REFUSES &&

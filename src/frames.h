@@ -99,9 +99,12 @@ struct gm_backing {
     struct gm_extents alias; /* copies of the caps, mapped in the VMM */
     struct gm_views views;   /* where */
     struct gm_extents refused; /* pages that were discarded for good (policy) */
-    /* Lent to the lists of `memory`, so that a page or one untyped's frames take no blocks of their own: */
+    /* Lent to the lists above, so that a page, its view, or one untyped's frames take no blocks of their
+     * own: */
     struct gm_extent first_frames;
     struct gm_holding first_single;
+    struct gm_extent first_alias;
+    struct gm_view first_view;
 };
 
 struct vm_memory_reservation;

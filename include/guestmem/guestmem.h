@@ -159,7 +159,9 @@ int guestmem_ram_mark(vm_t *vm, uintptr_t start, size_t bytes, bool allocated);
  * allocator when the whole untyped that it came from is unused (policy: untyped_bits_max; lazily
  * populated frames are untypeds of their own); until then the VM keeps it. The caller's frames are
  * unmapped, and released if they have a release function.
- * GUESTMEM_EGRAIN: an end lies inside a frame; GUESTMEM_EUNMAPPED: not RAM all through.
+ * GUESTMEM_EGRAIN: an end lies inside a frame; or, in RAM at given physical addresses, inside an untyped,
+ * since that very memory is only to be had again when the allocator has it. GUESTMEM_EUNMAPPED: not RAM
+ * all through.
  */
 int guestmem_ram_discard(vm_t *vm, uintptr_t start, size_t bytes);
 

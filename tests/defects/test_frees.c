@@ -95,6 +95,26 @@ static int fill(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offse
     return 0;
 }
 
+/*
+ * A part of what one untyped backs couldn't come back: its memory is the allocator's again only with the
+ * rest of it. So the discard is refused, and the RAM stays usable.
+ */
+static void ram_at_given_addresses_is_discarded_in_whole_untypeds(struct gm_env *env, vm_t *vm)
+{
+    const uintptr_t base = env->device_ram_base;
+    uint8_t value = 0x3c;
+
+    GM_CHECK_EQ(vm_ram_register_at(vm, base, 4 * GM_MIB, true), 0);
+    GM_CHECK_EQ(vm_ram_touch(vm, base, 4 * GM_MIB, fill, &value), 0);
+    CHANGES_NOTHING(env, GM_CHECK_EQ(guestmem_ram_discard(vm, base, 2 * GM_MIB), GUESTMEM_EGRAIN));
+    CHECK_FAILURE(vm, GUESTMEM_EGRAIN, "guestmem_ram_discard");
+    GM_CHECK_EQ(vm_ram_touch(vm, base, 4 * GM_MIB, fill, &value), 0);
+    GM_CHECK_EQ(guestmem_ram_discard(vm, base, 4 * GM_MIB), GUESTMEM_OK);
+    GM_CHECK_EQ(gm_env_fault(vm, base + 3 * GM_MIB, 4), FAULT_RESTART);
+    GM_CHECK_GUEST_FILLED(env, vm, base + 3 * GM_MIB, 0, GM_PAGE);
+    GM_CHECK_PADDR(env, vm, base + 3 * GM_MIB, base + 3 * GM_MIB);
+}
+
 /* Whole frames go back to the allocator; the range stays RAM, and comes back clear. */
 static void discarded_ram_goes_back_and_comes_back_clear(struct gm_env *env, vm_t *vm)
 {
@@ -212,6 +232,7 @@ static const struct gm_case cases[] = {
     GM_CASE(discarded_ram_goes_back_and_comes_back_clear),
     GM_CASE(discarded_ram_is_refused_where_the_policy_says_so),
     GM_CASE(part_of_a_frame_cannot_be_discarded),
+    GM_CASE_WITH(ram_at_given_addresses_is_discarded_in_whole_untypeds, .device_ram = true),
     GM_CASE(discarded_frames_of_the_callers_are_unmapped),
     GM_CASE_WITH(memory_never_shows_another_vms_bytes, .ram_bytes = 32 * GM_MIB),
     GM_CASE_WITH(memory_never_shows_another_vms_bytes, .ram_bytes = 32 * GM_MIB, .device_ram = true),
