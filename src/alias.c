@@ -11,14 +11,21 @@
 #include "view.h"
 
 /* Map the second cap of one frame, in `slot`, in the VMM. There is room to note it. */
-static int make_one(struct gm_space *space, struct gm_backing *backing, const struct gm_extent *frame,
-                    uint64_t page, seL4_CPtr slot)
+static int make_one(struct gm_space *space, struct gm_backing *backing,
+                    const struct gm_extent *frame, uint64_t page, seL4_CPtr slot)
 {
     const struct gm_view *view = gm_views_find(&backing->views, page);
-    struct gm_extent copy = {.cptr = slot, .page = (uint32_t)page, .count = 1, .size = frame->size,
-                             .rights = GM_RIGHTS_ALL, .device = frame->device, .owned = 1, .fresh = 1};
-    int error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page), 1,
-                                          gm_arch_frame_bits[frame->size], (reservation_t){view->reservation});
+    struct gm_extent copy = {.cptr = slot,
+                             .page = (uint32_t)page,
+                             .count = 1,
+                             .size = frame->size,
+                             .rights = GM_RIGHTS_ALL,
+                             .device = frame->device,
+                             .owned = 1,
+                             .fresh = 1};
+    int error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page),
+                                          1, gm_arch_frame_bits[frame->size],
+                                          (reservation_t){view->reservation});
 
     if (error != 0) {
         return gm_fail(space, GUESTMEM_EVMM, "map a view in the VMM", error);
@@ -49,7 +56,8 @@ static int show(struct gm_space *space, vm_memory_reservation_t *res, const stru
     if (gm_extents_reserve(space, &backing->alias, 1)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note a view", 0);
     }
-    error = gm_slot_copy(space, frame->cptr + (page - frame->page) / gm_size_pages(frame->size), slot);
+    error =
+        gm_slot_copy(space, frame->cptr + (page - frame->page) / gm_size_pages(frame->size), slot);
     if (error != GUESTMEM_OK) {
         return error;
     }
@@ -64,10 +72,10 @@ static int show(struct gm_space *space, vm_memory_reservation_t *res, const stru
     return error;
 }
 
-/* The frame at `page`, by the next of `slots`: they are taken in batches, so that caps side by side in
- * the guest get slots side by side, and one extent does for many. */
-static int show_next(struct gm_space *space, vm_memory_reservation_t *res, uint64_t *page, uint64_t to,
-                     struct gm_slots *slots)
+/* The frame at `page`, by the next of `slots`: they are taken in batches, so that caps side by side
+ * in the guest get slots side by side, and one extent does for many. */
+static int show_next(struct gm_space *space, vm_memory_reservation_t *res, uint64_t *page,
+                     uint64_t to, struct gm_slots *slots)
 {
     const struct gm_extent *frame = gm_extents_find(&res->backing->memory.frames, *page);
     uint64_t pages = gm_size_pages(frame->size);
@@ -147,7 +155,8 @@ static void unmap_views(struct gm_space *space, const struct gm_backing *backing
 }
 
 /* Give back the views that meet pages [from, to) and show nothing any more. */
-static void release_views(struct gm_space *space, struct gm_backing *backing, uint64_t from, uint64_t to)
+static void release_views(struct gm_space *space, struct gm_backing *backing, uint64_t from,
+                          uint64_t to)
 {
     for (size_t i = backing->views.count; i-- > 0;) {
         const struct gm_view *view = &backing->views.at[i];
@@ -158,7 +167,8 @@ static void release_views(struct gm_space *space, struct gm_backing *backing, ui
     }
 }
 
-void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
+void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                     uint64_t to)
 {
     struct gm_backing *backing = res->backing;
     struct gm_extents *list = &backing->alias;

@@ -8,8 +8,8 @@
  *      guest    |4K|4K|  |4K|...|     2 MiB      |        |     2 MiB      |
  *      view     [  2 MiB or less ][  2 MiB      ]          [  2 MiB        ]
  *
- * The VMM's addresses are set aside in views: one for each aligned 2 MiB of guest addresses, or for one
- * larger frame, when the first frame in it is mapped. A view of more would be contiguous; but
+ * The VMM's addresses are set aside in views: one for each aligned 2 MiB of guest addresses, or for
+ * one larger frame, when the first frame in it is mapped. A view of more would be contiguous; but
  * sel4utils can't take back a stretch of addresses in which an aligned 2 MiB was never mapped.
  */
 #pragma once
@@ -20,14 +20,16 @@
 
 struct gm_backing;
 
-/* Make what is missing of views of all frames in pages [from, to), which are populated; marked fresh.
- * After a failure gm_backing_revert() undoes what is fresh. */
+/* Make what is missing of views of all frames in pages [from, to), which are populated; marked
+ * fresh. After a failure gm_backing_revert() undoes what is fresh. */
 int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
 
-/* Where the VMM sees `page`, and the page behind the last one that goes on from there. NULL: nowhere. */
+/* Where the VMM sees `page`, and the page behind the last one that goes on from there. NULL:
+ * nowhere. */
 void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page, uint64_t *behind);
 
 /* Unmap and forget views: of pages [from, to), whose ends are edges; the fresh ones; all. */
-void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
+void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                     uint64_t to);
 void gm_alias_revert(struct gm_space *space, vm_memory_reservation_t *res);
 void gm_alias_drop(struct gm_space *space, vm_memory_reservation_t *res);

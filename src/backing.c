@@ -56,7 +56,8 @@ static int check_backable(struct gm_space *space, vm_memory_reservation_t *res)
         return gm_fail(space, GUESTMEM_EMAPPED, "back the reservation", 0);
     }
     if (res->taking) {
-        return gm_fail(space, GUESTMEM_EBUSY, "back the reservation from inside its own iterator", 0);
+        return gm_fail(space, GUESTMEM_EBUSY, "back the reservation from inside its own iterator",
+                       0);
     }
     return gm_reservation_check_alone(space, res);
 }
@@ -79,7 +80,8 @@ static void end_taking(struct gm_space *space, vm_memory_reservation_t *res)
     space->taking--;
 }
 
-static int make_lazy(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_source *source)
+static int make_lazy(struct gm_space *space, vm_memory_reservation_t *res,
+                     const struct gm_source *source)
 {
     struct gm_backing *backing = new_backing(space, source);
     int error;
@@ -96,7 +98,8 @@ static int make_lazy(struct gm_space *space, vm_memory_reservation_t *res, const
     return GUESTMEM_OK;
 }
 
-static int make_now(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_source *source)
+static int make_now(struct gm_space *space, vm_memory_reservation_t *res,
+                    const struct gm_source *source)
 {
     struct gm_backing *backing = new_backing(space, source);
     uintptr_t base = gm_page_base(res);
@@ -131,8 +134,8 @@ drop_backing:
     return error;
 }
 
-int gm_backing_make(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_source *source,
-                    bool now)
+int gm_backing_make(struct gm_space *space, vm_memory_reservation_t *res,
+                    const struct gm_source *source, bool now)
 {
     int error = check_backable(space, res);
 
@@ -200,7 +203,8 @@ void gm_backing_drop(struct gm_space *space, vm_memory_reservation_t *res)
     gm_frames_give(space, &backing->source, &backing->memory);
     gm_extents_drop(space, &backing->refused);
     gm_stage2_prune(space, base, 0, pages);
-    gm_free(space, backing->source.array, backing->source.array_count * sizeof(backing->source.array[0]));
+    gm_free(space, backing->source.array,
+            backing->source.array_count * sizeof(backing->source.array[0]));
     gm_free(space, backing, sizeof(*backing));
     res->backing = NULL;
 }
@@ -215,8 +219,8 @@ bool gm_backing_is_lazy_at(const vm_memory_reservation_t *res, uint64_t page)
 }
 
 /* Take what is missing of pages [from, to), one largest frame after the other. */
-static int take_missing(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to,
-                        struct gm_memory *load)
+static int take_missing(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                        uint64_t to, struct gm_memory *load)
 {
     struct gm_extents *present = &res->backing->memory.frames;
 
@@ -240,8 +244,8 @@ static int take_missing(struct gm_space *space, vm_memory_reservation_t *res, ui
     return GUESTMEM_OK;
 }
 
-int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to,
-                        bool fresh)
+int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                        uint64_t to, bool fresh)
 {
     struct gm_memory load = {0};
     int error;
@@ -250,7 +254,8 @@ int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, ui
         return gm_fail(space, GUESTMEM_EUNMAPPED, "populate a range that is not backed", 0);
     }
     if (res->taking) {
-        return gm_fail(space, GUESTMEM_EBUSY, "populate the reservation from inside its own iterator", 0);
+        return gm_fail(space, GUESTMEM_EBUSY,
+                       "populate the reservation from inside its own iterator", 0);
     }
     start_taking(space, res);
     error = take_missing(space, res, from, to, &load);
@@ -295,8 +300,8 @@ void gm_backing_revert(struct gm_space *space, vm_memory_reservation_t *res)
 }
 
 /*
- * Memory at a given address comes only from the allocator, which has it again when the whole untyped
- * that it was taken as is unused: whether pages [from, to) cut one in two.
+ * Memory at a given address comes only from the allocator, which has it again when the whole
+ * untyped that it was taken as is unused: whether pages [from, to) cut one in two.
  */
 static bool cuts_fixed(const struct gm_backing *backing, uint64_t from, uint64_t to)
 {
@@ -313,7 +318,8 @@ static bool cuts_fixed(const struct gm_backing *backing, uint64_t from, uint64_t
     return false;
 }
 
-int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
+int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                           uint64_t to)
 {
     struct gm_extents *frames = &res->backing->memory.frames;
 
@@ -323,7 +329,8 @@ int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res,
     if (cuts_fixed(res->backing, from, to)) {
         return gm_fail(space, GUESTMEM_EGRAIN, "cut out part of an untyped at a given address", 0);
     }
-    if (gm_extents_reserve(space, frames, 1) || gm_extents_reserve(space, &res->backing->alias, 1) ||
+    if (gm_extents_reserve(space, frames, 1) ||
+        gm_extents_reserve(space, &res->backing->alias, 1) ||
         (res->policy.discarded == GUESTMEM_DISCARDED_REFUSES &&
          gm_extents_reserve_pages(space, &res->backing->refused, from, to))) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note what is left", 0);
@@ -331,7 +338,8 @@ int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res,
     return GUESTMEM_OK;
 }
 
-void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
+void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                        uint64_t to)
 {
     gm_backing_remove(space, res, from, to);
     if (res->policy.discarded == GUESTMEM_DISCARDED_REFUSES) {
@@ -339,7 +347,8 @@ void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, ui
     }
 }
 
-void gm_backing_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
+void gm_backing_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                       uint64_t to)
 {
     struct gm_backing *backing = res->backing;
     uintptr_t base = gm_page_base(res);
@@ -351,7 +360,8 @@ void gm_backing_remove(struct gm_space *space, vm_memory_reservation_t *res, uin
     gm_stage2_prune(space, base, from, to);
 }
 
-void gm_backing_forget(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to)
+void gm_backing_forget(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                       uint64_t to)
 {
     struct gm_extents *frames = &res->backing->memory.frames;
     uintptr_t base = gm_page_base(res);
@@ -368,7 +378,8 @@ void gm_backing_forget_given(struct gm_space *space, vm_memory_reservation_t *re
 
     for (size_t i = memory->frames.count; i-- > 0;) {
         if (!memory->frames.at[i].owned) {
-            gm_backing_forget(space, res, memory->frames.at[i].page, gm_extent_end(&memory->frames.at[i]));
+            gm_backing_forget(space, res, memory->frames.at[i].page,
+                              gm_extent_end(&memory->frames.at[i]));
         }
     }
     for (size_t i = 0; i < memory->singles.count; i++) {
@@ -393,14 +404,15 @@ static bool is_covered(const struct gm_extents *frames, uint64_t from, uint64_t 
     return true;
 }
 
-int gm_backing_set_rights(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to,
-                          unsigned rights)
+int gm_backing_set_rights(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                          uint64_t to, unsigned rights)
 {
     struct gm_extents *frames = res->backing == NULL ? NULL : &res->backing->memory.frames;
     int error;
 
     if (frames == NULL || !is_covered(frames, from, to)) {
-        return gm_fail(space, GUESTMEM_EUNMAPPED, "change the rights of a range that is not mapped", 0);
+        return gm_fail(space, GUESTMEM_EUNMAPPED, "change the rights of a range that is not mapped",
+                       0);
     }
     if (!gm_extents_edge(frames, from) || !gm_extents_edge(frames, to)) {
         return gm_fail(space, GUESTMEM_EGRAIN, "change the rights of part of a frame", 0);
@@ -414,7 +426,8 @@ int gm_backing_set_rights(struct gm_space *space, vm_memory_reservation_t *res, 
     }
     gm_extents_split(frames, from);
     gm_extents_split(frames, to);
-    for (size_t i = gm_extents_above(frames, from); i < frames->count && frames->at[i].page < to; i++) {
+    for (size_t i = gm_extents_above(frames, from); i < frames->count && frames->at[i].page < to;
+         i++) {
         frames->at[i].rights = rights & GM_RIGHTS_ALL;
     }
     gm_extents_join(frames);

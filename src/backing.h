@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * What stands behind a reservation: frames taken, tables prepared, leaves committed, in this order and
- * all or nothing; now, or frame by frame as they are used.
+ * What stands behind a reservation: frames taken, tables prepared, leaves committed, in this order
+ * and all or nothing; now, or frame by frame as they are used.
  */
 #pragma once
 
@@ -17,8 +17,8 @@
  * Back a reservation from a source. With `now`, every frame is mapped; else each at its first use.
  * GUESTMEM_EMAPPED, GUESTMEM_ETAKEN and what taking and mapping give.
  */
-int gm_backing_make(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_source *source,
-                    bool now);
+int gm_backing_make(struct gm_space *space, vm_memory_reservation_t *res,
+                    const struct gm_source *source, bool now);
 
 /* The same, as the reservation's policy says. */
 int gm_backing_make_by_policy(struct gm_space *space, vm_memory_reservation_t *res,
@@ -34,33 +34,38 @@ int gm_backing_add(struct gm_space *space, vm_memory_reservation_t *res, struct 
 void gm_backing_drop(struct gm_space *space, vm_memory_reservation_t *res);
 
 /*
- * Populate what is missing of pages [from, to); all or nothing. With `fresh`, the frames are marked, so
- * that a later step of the same call can still undo them. GUESTMEM_EUNMAPPED: not backed, or discarded
- * for good.
+ * Populate what is missing of pages [from, to); all or nothing. With `fresh`, the frames are
+ * marked, so that a later step of the same call can still undo them. GUESTMEM_EUNMAPPED: not
+ * backed, or discarded for good.
  */
-int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to,
-                        bool fresh);
+int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                        uint64_t to, bool fresh);
 
 /* Whether a use of `page` would populate it. */
 bool gm_backing_is_lazy_at(const vm_memory_reservation_t *res, uint64_t page);
 
-/* Keep, or undo, all frames and aliases of the reservation that are marked fresh. Never allocates. */
+/* Keep, or undo, all frames and aliases of the reservation that are marked fresh. Never allocates.
+ */
 void gm_backing_settle(vm_memory_reservation_t *res);
 void gm_backing_revert(struct gm_space *space, vm_memory_reservation_t *res);
 
-/* Make ready to discard pages [from, to): GUESTMEM_EGRAIN, GUESTMEM_ENOMEM. Then do it: what happens at
- * their next use is the policy's. */
-int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
-void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
+/* Make ready to discard pages [from, to): GUESTMEM_EGRAIN, GUESTMEM_ENOMEM. Then do it: what
+ * happens at their next use is the policy's. */
+int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                           uint64_t to);
+void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                        uint64_t to);
 
 /* Remove pages [from, to), whose ends are edges. Takes room for one extent, as gm_extents_cut(). */
-void gm_backing_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
+void gm_backing_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                       uint64_t to);
 
 /* Forget frames that left by themselves: of pages [from, to), with the room of gm_extents_cut();
  * or all that somebody else owns. */
-void gm_backing_forget(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
+void gm_backing_forget(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                       uint64_t to);
 void gm_backing_forget_given(struct gm_space *space, vm_memory_reservation_t *res);
 
 /* Change the guest's rights to pages [from, to). GUESTMEM_EUNMAPPED, GUESTMEM_EGRAIN. */
-int gm_backing_set_rights(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to,
-                          unsigned rights);
+int gm_backing_set_rights(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                          uint64_t to, unsigned rights);

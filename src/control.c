@@ -12,12 +12,13 @@
 #include "reservation.h"
 #include "span.h"
 
-int guestmem_map_iterator(vm_t *vm, vm_memory_reservation_t *reservation, memory_map_iterator_fn map_iterator,
-                          guestmem_release_fn release, void *cookie)
+int guestmem_map_iterator(vm_t *vm, vm_memory_reservation_t *reservation,
+                          memory_map_iterator_fn map_iterator, guestmem_release_fn release,
+                          void *cookie)
 {
     struct gm_space *space = gm_space_of(vm);
-    struct gm_source source = {.kind = GM_SOURCE_ITERATOR, .iterator = map_iterator, .release = release,
-                               .cookie = cookie};
+    struct gm_source source = {
+        .kind = GM_SOURCE_ITERATOR, .iterator = map_iterator, .release = release, .cookie = cookie};
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
     bool live = error == GUESTMEM_OK;
 
@@ -97,7 +98,8 @@ int guestmem_created_destroy(vm_t *vm, uintptr_t addr)
     if (error == GUESTMEM_OK) {
         gm_reservation_drop(space, res);
     }
-    return gm_end(space, error, "guestmem_created_destroy", addr, (size_t)1 << gm_arch_frame_bits[0]);
+    return gm_end(space, error, "guestmem_created_destroy", addr,
+                  (size_t)1 << gm_arch_frame_bits[0]);
 }
 
 /* Whether every part of the range can be discarded; makes the room that it takes. */
@@ -110,10 +112,10 @@ static int may_discard(struct gm_space *space, uintptr_t start, size_t bytes)
         error = gm_fail(space, GUESTMEM_EUNMAPPED, "find RAM at every address", 0);
     }
     while (error == GUESTMEM_OK && gm_span_next(&span)) {
-        error = !span.whole_pages ? gm_fail(space, GUESTMEM_EGRAIN, "discard part of a page", 0)
-                : span.res->taking
-                    ? gm_fail(space, GUESTMEM_EBUSY, "discard from inside an iterator of the same RAM", 0)
-                    : gm_backing_may_discard(space, span.res, span.from, span.to);
+        error = !span.whole_pages  ? gm_fail(space, GUESTMEM_EGRAIN, "discard part of a page", 0)
+                : span.res->taking ? gm_fail(space, GUESTMEM_EBUSY,
+                                             "discard from inside an iterator of the same RAM", 0)
+                                   : gm_backing_may_discard(space, span.res, span.from, span.to);
     }
     return error;
 }

@@ -177,7 +177,8 @@ void gm_extents_join(struct gm_extents *list)
     list->count = list->count == 0 ? 0 : kept + 1;
 }
 
-int gm_extents_reserve_pages(struct gm_space *space, struct gm_extents *list, uint64_t from, uint64_t to)
+int gm_extents_reserve_pages(struct gm_space *space, struct gm_extents *list, uint64_t from,
+                             uint64_t to)
 {
     return gm_extents_reserve(space, list, (to - from) / EXTENT_COUNT_MAX + 2);
 }
@@ -188,7 +189,8 @@ void gm_extents_note_pages(struct gm_extents *list, uint64_t from, uint64_t to)
     while (from < to) {
         uint64_t count = to - from < EXTENT_COUNT_MAX ? to - from : EXTENT_COUNT_MAX;
 
-        gm_extents_insert(list, (struct gm_extent){.cptr = from, .page = (uint32_t)from,
+        gm_extents_insert(list, (struct gm_extent){.cptr = from,
+                                                   .page = (uint32_t)from,
                                                    .count = count & EXTENT_COUNT_MAX});
         from += count;
     }

@@ -2,15 +2,15 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Runs of frames: equal frames side by side, whose caps sit in consecutive slots. A backed range is a
- * sorted list of them.
+ * Runs of frames: equal frames side by side, whose caps sit in consecutive slots. A backed range is
+ * a sorted list of them.
  *
  *      page      0              2                    514
  *                |  4K | 4K     |  2M | 2M | 2M      ...
  *      extent    {cptr 80, 2}   {cptr 82, 3}
  *
- * A page number counts smallest frames from the first page of the reservation. Pure but for the space
- * that growing takes, which is a call of its own: the changes themselves can't fail.
+ * A page number counts smallest frames from the first page of the reservation. Pure but for the
+ * space that growing takes, which is a call of its own: the changes themselves can't fail.
  */
 #pragma once
 
@@ -34,14 +34,14 @@ unsigned gm_rights_of(seL4_CapRights_t rights);
 seL4_CapRights_t gm_rights_to_cap(unsigned rights);
 
 struct gm_extent {
-    seL4_CPtr cptr;          /* cap of the first frame; the i-th is at cptr + i */
-    uint32_t page;           /* of the first frame */
-    uint32_t count : 24;     /* frames */
-    uint32_t size : 2;       /* index of the frame size */
-    uint32_t rights : 2;     /* the guest's */
-    uint32_t device : 1;     /* mapped as device memory */
-    uint32_t owned : 1;      /* cap and slot are the library's */
-    uint32_t fresh : 1;      /* made by the call that is under way: goes if it fails */
+    seL4_CPtr cptr;      /* cap of the first frame; the i-th is at cptr + i */
+    uint32_t page;       /* of the first frame */
+    uint32_t count : 24; /* frames */
+    uint32_t size : 2;   /* index of the frame size */
+    uint32_t rights : 2; /* the guest's */
+    uint32_t device : 1; /* mapped as device memory */
+    uint32_t owned : 1;  /* cap and slot are the library's */
+    uint32_t fresh : 1;  /* made by the call that is under way: goes if it fails */
 };
 
 struct gm_extents {
@@ -81,8 +81,8 @@ int gm_extents_reserve(struct gm_space *space, struct gm_extents *list, size_t m
 void gm_extents_insert(struct gm_extents *list, struct gm_extent extent);
 
 /*
- * Remove the frames of pages [from, to), whose ends are edges. Takes room for one, if a single extent
- * sticks out on both sides.
+ * Remove the frames of pages [from, to), whose ends are edges. Takes room for one, if a single
+ * extent sticks out on both sides.
  */
 void gm_extents_cut(struct gm_extents *list, uint64_t from, uint64_t to);
 
@@ -92,9 +92,10 @@ void gm_extents_split(struct gm_extents *list, uint64_t page);
 /* Join all equal neighbours. */
 void gm_extents_join(struct gm_extents *list);
 
-/* A list may also stand for pages alone: note [from, to), whatever of it was noted. Takes the room of
- * gm_extents_reserve_pages(), GUESTMEM_ENOMEM. */
-int gm_extents_reserve_pages(struct gm_space *space, struct gm_extents *list, uint64_t from, uint64_t to);
+/* A list may also stand for pages alone: note [from, to), whatever of it was noted. Takes the room
+ * of gm_extents_reserve_pages(), GUESTMEM_ENOMEM. */
+int gm_extents_reserve_pages(struct gm_space *space, struct gm_extents *list, uint64_t from,
+                             uint64_t to);
 void gm_extents_note_pages(struct gm_extents *list, uint64_t from, uint64_t to);
 
 /* Give the list's bytes back. */

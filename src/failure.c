@@ -28,7 +28,7 @@ const char *guestmem_strerror(int error)
         [-GUESTMEM_EKERNEL] = "the kernel refused",
         [-GUESTMEM_ENOSUP] = "not supported here",
     };
-    size_t index = (size_t)-(int64_t)error;
+    size_t index = (size_t) - (int64_t)error;
 
     return error <= 0 && index < sizeof(text) / sizeof(text[0]) ? text[index] : "unknown error";
 }
@@ -82,17 +82,19 @@ int guestmem_failure_text(const struct guestmem_failure *failure, char *text, si
     if (failure->cause != 0) {
         snprintf(cause, sizeof(cause), ", error %d", failure->cause);
     }
-    return snprintf(text, size, "%s [0x%zx, +0x%zx): %s: %s%s%s", failure->operation, (size_t)failure->base,
-                    failure->size, failure->step, guestmem_strerror(failure->error), other, cause);
+    return snprintf(text, size, "%s [0x%zx, +0x%zx): %s: %s%s%s", failure->operation,
+                    (size_t)failure->base, failure->size, failure->step,
+                    guestmem_strerror(failure->error), other, cause);
 }
 
-int gm_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size)
+int gm_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base,
+                  size_t size)
 {
     char line[256];
 
     if (space == NULL) {
-        ZF_LOGE("%s [0x%zx, +0x%zx): no VM, or one whose memory isn't initialised", operation, (size_t)base,
-                size);
+        ZF_LOGE("%s [0x%zx, +0x%zx): no VM, or one whose memory isn't initialised", operation,
+                (size_t)base, size);
         return -1;
     }
     if (gm_end(space, error, operation, base, size) == GUESTMEM_OK) {

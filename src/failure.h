@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Noting what failed: the place where something fails says the step, the public function says its name
- * and its range, and the compatible functions log the line.
+ * Noting what failed: the place where something fails says the step, the public function says its
+ * name and its range, and the compatible functions log the line.
  */
 #pragma once
 
@@ -26,4 +26,5 @@ int gm_fail_taken(struct gm_space *space, const char *step, uintptr_t base, size
 int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size);
 
 /* The same for a compatible function: logs one line, and returns 0 or -1. `space` may be NULL. */
-int gm_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size);
+int gm_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base,
+                  size_t size);

@@ -11,10 +11,11 @@
 #include "failure.h"
 #include "reservation.h"
 
-/* Populate what of the access is lazy. False: nothing is, the callback decides. Not inlined: the way to
- * the callback of an emulated device would save registers for it. */
-__attribute__((noinline)) static bool populate(struct gm_space *space, vm_memory_reservation_t *res, uintptr_t addr, size_t size,
-                     memory_fault_result_t *result)
+/* Populate what of the access is lazy. False: nothing is, the callback decides. Not inlined: the
+ * way to the callback of an emulated device would save registers for it. */
+__attribute__((noinline)) static bool populate(struct gm_space *space, vm_memory_reservation_t *res,
+                                               uintptr_t addr, size_t size,
+                                               memory_fault_result_t *result)
 {
     unsigned bits = gm_arch_frame_bits[0];
     uint64_t first = (addr - gm_page_base(res)) >> bits;

@@ -21,9 +21,10 @@ struct gm_piece {
 };
 
 /*
- * The first piece of [base, last]: the largest frames that start at `base`, as many as there are before
- * a larger size fits. `base` and `last` + 1 are aligned to the smallest frame. `skew` is physical minus
- * guest address, 0 where any physical address will do. No frame is larger than index `largest`.
+ * The first piece of [base, last]: the largest frames that start at `base`, as many as there are
+ * before a larger size fits. `base` and `last` + 1 are aligned to the smallest frame. `skew` is
+ * physical minus guest address, 0 where any physical address will do. No frame is larger than index
+ * `largest`.
  */
 struct gm_piece gm_plan_piece(uintptr_t base, uintptr_t last, uintptr_t skew, unsigned largest);
 

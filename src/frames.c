@@ -12,8 +12,9 @@
 #include "holding.h"
 #include "space.h"
 
-int gm_frames_take(struct gm_space *space, struct vm_memory_reservation *res, const struct gm_source *source,
-                   uint64_t from, uint64_t to, struct gm_memory *load)
+int gm_frames_take(struct gm_space *space, struct vm_memory_reservation *res,
+                   const struct gm_source *source, uint64_t from, uint64_t to,
+                   struct gm_memory *load)
 {
     bool given = source->kind == GM_SOURCE_ITERATOR || source->kind == GM_SOURCE_ARRAY;
     int error = given ? gm_given_take(space, res, source, from, to, load)
@@ -26,8 +27,8 @@ int gm_frames_take(struct gm_space *space, struct vm_memory_reservation *res, co
 }
 
 int gm_frames_take_one(struct gm_space *space, struct vm_memory_reservation *res,
-                       const struct gm_source *source, const struct gm_extents *present, uint64_t page,
-                       struct gm_memory *load)
+                       const struct gm_source *source, const struct gm_extents *present,
+                       uint64_t page, struct gm_memory *load)
 {
     bool given = source->kind == GM_SOURCE_ITERATOR || source->kind == GM_SOURCE_ARRAY;
 
@@ -35,15 +36,17 @@ int gm_frames_take_one(struct gm_space *space, struct vm_memory_reservation *res
                  : gm_memory_take_one(space, res, source, present, page, load);
 }
 
-static void release(struct gm_space *space, const struct gm_source *source, const struct gm_extent *extent)
+static void release(struct gm_space *space, const struct gm_source *source,
+                    const struct gm_extent *extent)
 {
     for (uint32_t i = 0; source->release != NULL && i < extent->count; i++) {
-        source->release(space->vm, extent->cptr + i, gm_arch_frame_bits[extent->size], source->cookie);
+        source->release(space->vm, extent->cptr + i, gm_arch_frame_bits[extent->size],
+                        source->cookie);
     }
 }
 
-/* Delete all that was made from a cap: an untyped's frames, or the copies of a frame that others hold,
- * since the memory goes back and may be another guest's next. */
+/* Delete all that was made from a cap: an untyped's frames, or the copies of a frame that others
+ * hold, since the memory goes back and may be another guest's next. */
 static void revoke(struct gm_space *space, seL4_CPtr cap)
 {
     cspacepath_t path;
@@ -78,7 +81,8 @@ static void drop_holdings(struct gm_space *space, struct gm_holdings *list)
     gm_room_drop(space, &list->room, &list->at, sizeof(list->at[0]));
 }
 
-void gm_frames_give(struct gm_space *space, const struct gm_source *source, struct gm_memory *memory)
+void gm_frames_give(struct gm_space *space, const struct gm_source *source,
+                    struct gm_memory *memory)
 {
     delete_frames(space, memory);
     for (size_t i = 0; i < memory->frames.count; i++) {
@@ -97,7 +101,8 @@ void gm_frames_give(struct gm_space *space, const struct gm_source *source, stru
 }
 
 /* Give one owned frame back, and what held it with the last of its frames. */
-static void give_frame(struct gm_space *space, struct gm_memory *memory, seL4_CPtr frame, uint64_t page)
+static void give_frame(struct gm_space *space, struct gm_memory *memory, seL4_CPtr frame,
+                       uint64_t page)
 {
     struct gm_holdings *list = &memory->singles;
     struct gm_holding *holding = gm_holdings_at(list, page);
@@ -117,8 +122,8 @@ static void give_frame(struct gm_space *space, struct gm_memory *memory, seL4_CP
     }
 }
 
-void gm_frames_give_part(struct gm_space *space, const struct gm_source *source, struct gm_memory *memory,
-                         uint64_t from, uint64_t to)
+void gm_frames_give_part(struct gm_space *space, const struct gm_source *source,
+                         struct gm_memory *memory, uint64_t from, uint64_t to)
 {
     uint64_t page = from;
 
@@ -127,7 +132,8 @@ void gm_frames_give_part(struct gm_space *space, const struct gm_source *source,
         uint64_t end = gm_extent_end(extent);
         uint64_t pages = gm_size_pages(extent->size);
 
-        for (page = page < extent->page ? extent->page : page; page < end && page < to; page += pages) {
+        for (page = page < extent->page ? extent->page : page; page < end && page < to;
+             page += pages) {
             struct gm_extent one = *extent;
 
             one.cptr += (page - extent->page) / pages;
@@ -145,7 +151,8 @@ void gm_frames_give_part(struct gm_space *space, const struct gm_source *source,
     gm_extents_cut(&memory->frames, from, to);
 }
 
-int gm_frames_make_room(struct gm_space *space, const struct gm_memory *load, struct gm_memory *memory)
+int gm_frames_make_room(struct gm_space *space, const struct gm_memory *load,
+                        struct gm_memory *memory)
 {
     if (gm_extents_reserve(space, &memory->frames, load->frames.count) ||
         gm_holdings_reserve(space, &memory->untypeds, load->untypeds.count) ||

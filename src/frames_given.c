@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Frames that the caller brings, one by one from an iterator or all in an array. Each is checked for
- * what can be told without mapping it; the kernel's answer to the mapping tells the rest.
+ * Frames that the caller brings, one by one from an iterator or all in an array. Each is checked
+ * for what can be told without mapping it; the kernel's answer to the mapping tells the rest.
  */
 #include "failure.h"
 #include "frames_sources.h"
@@ -25,7 +25,8 @@ static unsigned size_index(size_t bits)
 static vm_frame_t from_array(const struct gm_source *source, uintptr_t page_base, uint64_t page)
 {
     uint64_t at = page / gm_size_pages(source->array_size);
-    vm_frame_t frame = {.rights = seL4_AllRights, .size_bits = gm_arch_frame_bits[source->array_size]};
+    vm_frame_t frame = {.rights = seL4_AllRights,
+                        .size_bits = gm_arch_frame_bits[source->array_size]};
 
     frame.cptr = at < source->array_count ? source->array[at] : seL4_CapNull;
     frame.vaddr = page_base + (page << gm_arch_frame_bits[0]);
@@ -52,8 +53,9 @@ static int find_device(struct gm_space *space, const struct vm_memory_reservatio
 }
 
 /* Check what the caller gave for `page`, and make an extent of it. */
-static int check(struct gm_space *space, struct vm_memory_reservation *res, const struct gm_source *source,
-                 const vm_frame_t *frame, uint64_t page, struct gm_extent *extent)
+static int check(struct gm_space *space, struct vm_memory_reservation *res,
+                 const struct gm_source *source, const vm_frame_t *frame, uint64_t page,
+                 struct gm_extent *extent)
 {
     unsigned size = size_index(frame->size_bits);
     uintptr_t base = gm_page_base(res);
@@ -66,7 +68,8 @@ static int check(struct gm_space *space, struct vm_memory_reservation *res, cons
         return gm_fail(space, GUESTMEM_EFRAME, "the caller gave no frame", 0);
     }
     if (size == GM_ARCH_SIZE_COUNT) {
-        return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame has no size of this architecture", 0);
+        return gm_fail(space, GUESTMEM_EFRAME,
+                       "the caller's frame has no size of this architecture", 0);
     }
     place = frame->vaddr & ~(((uintptr_t)1 << frame->size_bits) - 1);
     first = (place - base) >> gm_arch_frame_bits[0];
@@ -74,11 +77,16 @@ static int check(struct gm_space *space, struct vm_memory_reservation *res, cons
         return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame leaves the reservation", 0);
     }
     if (first > page || first + gm_size_pages(size) <= page) {
-        return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame does not go where one is needed", 0);
+        return gm_fail(space, GUESTMEM_EFRAME, "the caller's frame does not go where one is needed",
+                       0);
     }
     error = find_device(space, res, source, frame->cptr, &device);
-    *extent = (struct gm_extent){.cptr = frame->cptr, .page = (uint32_t)first, .count = 1, .size = size & 3u,
-                                 .rights = gm_rights_of(frame->rights) & 3u, .device = device};
+    *extent = (struct gm_extent){.cptr = frame->cptr,
+                                 .page = (uint32_t)first,
+                                 .count = 1,
+                                 .size = size & 3u,
+                                 .rights = gm_rights_of(frame->rights) & 3u,
+                                 .device = device};
     return error;
 }
 
@@ -97,8 +105,8 @@ static bool is_free(const struct vm_memory_reservation *res, const struct gm_ext
 /* Get the frame for `page` from the caller, and add it to the load, unless it meets one there or in
  * `present`, which may be NULL. */
 static int take_next(struct gm_space *space, struct vm_memory_reservation *res,
-                     const struct gm_source *source, const struct gm_extents *present, uint64_t page,
-                     struct gm_memory *load, struct gm_extent *extent)
+                     const struct gm_source *source, const struct gm_extents *present,
+                     uint64_t page, struct gm_memory *load, struct gm_extent *extent)
 {
     uintptr_t base = gm_page_base(res);
     uintptr_t address = page == 0 ? res->base : base + (page << gm_arch_frame_bits[0]);
@@ -112,7 +120,8 @@ static int take_next(struct gm_space *space, struct vm_memory_reservation *res,
                                             : source->iterator(address, source->cookie);
     error = check(space, res, source, &frame, page, extent);
     if (error == GUESTMEM_OK && !is_free(res, present, load, extent)) {
-        error = gm_fail(space, GUESTMEM_EFRAME, "the caller's frame covers another, or what was discarded", 0);
+        error = gm_fail(space, GUESTMEM_EFRAME,
+                        "the caller's frame covers another, or what was discarded", 0);
     }
     if (error == GUESTMEM_OK) {
         gm_extents_insert(&load->frames, *extent);
@@ -122,8 +131,9 @@ static int take_next(struct gm_space *space, struct vm_memory_reservation *res,
     return error;
 }
 
-int gm_given_take(struct gm_space *space, struct vm_memory_reservation *res, const struct gm_source *source,
-                  uint64_t from, uint64_t to, struct gm_memory *load)
+int gm_given_take(struct gm_space *space, struct vm_memory_reservation *res,
+                  const struct gm_source *source, uint64_t from, uint64_t to,
+                  struct gm_memory *load)
 {
     struct gm_extent extent;
 
@@ -138,8 +148,8 @@ int gm_given_take(struct gm_space *space, struct vm_memory_reservation *res, con
 }
 
 int gm_given_take_one(struct gm_space *space, struct vm_memory_reservation *res,
-                      const struct gm_source *source, const struct gm_extents *present, uint64_t page,
-                      struct gm_memory *load)
+                      const struct gm_source *source, const struct gm_extents *present,
+                      uint64_t page, struct gm_memory *load)
 {
     struct gm_extent extent;
 

@@ -32,8 +32,8 @@ struct taking {
     const struct gm_source *source;
     const struct gm_policy *policy;
     struct gm_memory *load;
-    uintptr_t base;     /* address of page 0 */
-    unsigned bits_max;  /* larger untypeds than this weren't to be had */
+    uintptr_t base;    /* address of page 0 */
+    unsigned bits_max; /* larger untypeds than this weren't to be had */
     enum { CLEAR_UNKNOWN, CLEAR_NOT, CLEAR } clear; /* frames of the object at hand */
 };
 
@@ -77,7 +77,8 @@ static int take_object(struct taking *taking, seL4_Word type, unsigned bits, uin
 }
 
 /* A frame by address from boot information, where the allocator has nothing. */
-static int take_boot_frame(struct taking *taking, unsigned size, uintptr_t paddr, cspacepath_t *path)
+static int take_boot_frame(struct taking *taking, unsigned size, uintptr_t paddr,
+                           cspacepath_t *path)
 {
     simple_t *simple = taking->space->simple;
     int error;
@@ -92,7 +93,8 @@ static int take_boot_frame(struct taking *taking, unsigned size, uintptr_t paddr
     error = (int)simple_get_frame_cap(simple, (void *)paddr, (int)gm_arch_frame_bits[size], path);
     if (error != 0) {
         gm_slot_give(taking->space, path->capPtr);
-        return gm_fail(taking->space, GUESTMEM_ENOFRAME, "find memory at that physical address", error);
+        return gm_fail(taking->space, GUESTMEM_ENOFRAME, "find memory at that physical address",
+                       error);
     }
     return GUESTMEM_OK;
 }
@@ -123,24 +125,27 @@ static int clear_frame(struct gm_space *space, seL4_CPtr frame, unsigned size)
     if (error != GUESTMEM_OK) {
         return error;
     }
-    error = vspace_map_pages_at_vaddr(space->vmm, &frame, NULL, view, 1, gm_arch_frame_bits[size], reservation);
+    error = vspace_map_pages_at_vaddr(space->vmm, &frame, NULL, view, 1, gm_arch_frame_bits[size],
+                                      reservation);
     if (error != 0) {
         error = gm_fail(space, GUESTMEM_EVMM, "map a frame to clear it", error);
     } else {
         memset(view, 0, bytes);
         error = gm_arch_frame_clean(frame, size);
-        error = error == 0 ? GUESTMEM_OK : gm_fail(space, GUESTMEM_EKERNEL, "clean a frame's cache lines", error);
+        error = error == 0 ? GUESTMEM_OK
+                           : gm_fail(space, GUESTMEM_EKERNEL, "clean a frame's cache lines", error);
         vspace_unmap_pages(space->vmm, view, 1, gm_arch_frame_bits[size], VSPACE_PRESERVE);
     }
     vspace_free_reservation(space->vmm, reservation);
     return error;
 }
 
-/* The kernel clears normal memory; device RAM may hold another guest's bytes. Asks for the address of
- * one frame an object: what the kernel calls cost counts. */
+/* The kernel clears normal memory; device RAM may hold another guest's bytes. Asks for the address
+ * of one frame an object: what the kernel calls cost counts. */
 static int find_clear(struct taking *taking, seL4_CPtr frame)
 {
-    bool may_be_device = taking->source->kind == GM_SOURCE_ANY || (by_address(taking) && taking->source->is_ram);
+    bool may_be_device =
+        taking->source->kind == GM_SOURCE_ANY || (by_address(taking) && taking->source->is_ram);
     uintptr_t paddr;
     int error;
 
@@ -177,12 +182,16 @@ static int add_frames(struct taking *taking, struct gm_holding *holding, struct 
 }
 
 /* Retype some of an untyped, the `at`-th of the load, into a run of slots. */
-static int retype_run(struct taking *taking, size_t at, struct gm_slots *slots, const cspacepath_t *path,
-                      size_t run, uint32_t page, bool device)
+static int retype_run(struct taking *taking, size_t at, struct gm_slots *slots,
+                      const cspacepath_t *path, size_t run, uint32_t page, bool device)
 {
     struct gm_holding *holding = &taking->load->untypeds.at[at];
-    struct gm_extent extent = {.cptr = path->capPtr, .page = page, .count = run & 0xffffffu,
-                               .size = holding->size, .rights = rights_of(taking), .device = device,
+    struct gm_extent extent = {.cptr = path->capPtr,
+                               .page = page,
+                               .count = run & 0xffffffu,
+                               .size = holding->size,
+                               .rights = rights_of(taking),
+                               .device = device,
                                .owned = 1};
     int error;
 
@@ -209,8 +218,8 @@ static size_t most_at_once(const struct taking *taking, unsigned size)
 }
 
 /*
- * The next run of slots. The last of a batch waits for the next batch, which may put slots in front of
- * it or behind: allocators hand a group of slots out from its end.
+ * The next run of slots. The last of a batch waits for the next batch, which may put slots in front
+ * of it or behind: allocators hand a group of slots out from its end.
  */
 static int next_run(struct taking *taking, struct gm_slots *slots, size_t left, size_t most,
                     cspacepath_t *path, size_t *run)
@@ -254,8 +263,8 @@ static int cut_untyped(struct taking *taking, size_t at, bool device)
     return error;
 }
 
-static struct gm_holding new_holding(const struct taking *taking, const struct gm_piece *piece, unsigned bits,
-                                     uint8_t kind)
+static struct gm_holding new_holding(const struct taking *taking, const struct gm_piece *piece,
+                                     unsigned bits, uint8_t kind)
 {
     return (struct gm_holding){
         .page = (uint32_t)((piece->base - taking->base) >> gm_arch_frame_bits[0]),
@@ -312,10 +321,15 @@ static int take_single(struct taking *taking, const struct gm_piece *piece)
     holding.cptr = path.capPtr;
     gm_holdings_insert(&taking->load->singles, holding);
     noted = gm_holdings_at(&taking->load->singles, holding.page);
-    return add_frames(taking, noted,
-                      (struct gm_extent){.cptr = path.capPtr, .page = holding.page, .count = 1,
-                                         .size = piece->size & 3u, .rights = rights_of(taking), .owned = 1,
-                                         .device = is_device(taking, paddr, holding.kind == GM_HOLDING_BOOT)});
+    return add_frames(
+        taking, noted,
+        (struct gm_extent){.cptr = path.capPtr,
+                           .page = holding.page,
+                           .count = 1,
+                           .size = piece->size & 3u,
+                           .rights = rights_of(taking),
+                           .owned = 1,
+                           .device = is_device(taking, paddr, holding.kind == GM_HOLDING_BOOT)});
 }
 
 /* log2 of the largest untyped that the start of the piece can be cut from. */
@@ -384,12 +398,13 @@ static int take_range(struct taking *taking, uintptr_t base, uintptr_t last, uns
 static struct taking start(struct gm_space *space, struct vm_memory_reservation *res,
                            const struct gm_source *source, struct gm_memory *load)
 {
-    return (struct taking){space, source, &res->policy, load, gm_page_base(res), sizeof(uintptr_t) * 8,
-                           CLEAR_UNKNOWN};
+    return (struct taking){
+        space, source, &res->policy, load, gm_page_base(res), sizeof(uintptr_t) * 8, CLEAR_UNKNOWN};
 }
 
-int gm_memory_take(struct gm_space *space, struct vm_memory_reservation *res, const struct gm_source *source,
-                   uint64_t from, uint64_t to, struct gm_memory *load)
+int gm_memory_take(struct gm_space *space, struct vm_memory_reservation *res,
+                   const struct gm_source *source, uint64_t from, uint64_t to,
+                   struct gm_memory *load)
 {
     struct taking taking = start(space, res, source, load);
     unsigned bits = gm_arch_frame_bits[0];
@@ -417,8 +432,8 @@ int gm_memory_take_exactly(struct gm_space *space, struct vm_memory_reservation 
 }
 
 int gm_memory_take_one(struct gm_space *space, struct vm_memory_reservation *res,
-                       const struct gm_source *source, const struct gm_extents *present, uint64_t page,
-                       struct gm_memory *load)
+                       const struct gm_source *source, const struct gm_extents *present,
+                       uint64_t page, struct gm_memory *load)
 {
     unsigned bits = gm_arch_frame_bits[0];
     uintptr_t base = gm_page_base(res);
@@ -426,7 +441,8 @@ int gm_memory_take_one(struct gm_space *space, struct vm_memory_reservation *res
     unsigned size = res->policy.largest;
 
     for (;; size--) {
-        struct gm_piece piece = gm_plan_around(base + (page << bits), base, last, source->skew, size);
+        struct gm_piece piece =
+            gm_plan_around(base + (page << bits), base, last, source->skew, size);
         uint64_t from = (piece.base - base) >> bits;
         uint64_t to = from + gm_size_pages(piece.size);
         int error;

@@ -28,7 +28,8 @@ int vm_memory_init(vm_t *vm)
         ZF_LOGE("vm_memory_init: no VM, or one without io_ops");
         return -1;
     }
-    if (ps_malloc(&vm->io_ops->malloc_ops, sizeof(*cookie), (void **)&cookie) != 0 || cookie == NULL) {
+    if (ps_malloc(&vm->io_ops->malloc_ops, sizeof(*cookie), (void **)&cookie) != 0 ||
+        cookie == NULL) {
         ZF_LOGE("vm_memory_init: %s", guestmem_strerror(GUESTMEM_ENOMEM));
         return -1;
     }
@@ -46,15 +47,16 @@ vm_memory_reservation_t *vm_reserve_memory_at(vm_t *vm, uintptr_t addr, size_t s
     int error = GUESTMEM_EINVAL;
 
     if (space != NULL) {
-        error = fault_callback == NULL ? gm_fail(space, GUESTMEM_EINVAL, "there is no fault callback", 0)
-                                       : gm_reservation_new(space, &claim, &res);
+        error = fault_callback == NULL
+                    ? gm_fail(space, GUESTMEM_EINVAL, "there is no fault callback", 0)
+                    : gm_reservation_new(space, &claim, &res);
     }
     return gm_end_logged(space, error, "vm_reserve_memory_at", addr, size) == 0 ? res : NULL;
 }
 
 vm_memory_reservation_t *vm_reserve_anon_memory(vm_t *vm, size_t size, size_t align,
-                                                memory_fault_callback_fn fault_callback, void *cookie,
-                                                uintptr_t *addr)
+                                                memory_fault_callback_fn fault_callback,
+                                                void *cookie, uintptr_t *addr)
 {
     struct gm_space *space = gm_space_of(vm);
     struct gm_claim claim = {0, size, fault_callback, cookie, GM_RESERVATION_GUEST, 1};
@@ -63,7 +65,8 @@ vm_memory_reservation_t *vm_reserve_anon_memory(vm_t *vm, size_t size, size_t al
 
     if (space != NULL) {
         error = fault_callback == NULL || addr == NULL
-                    ? gm_fail(space, GUESTMEM_EINVAL, "there is no fault callback, or no place for the address", 0)
+                    ? gm_fail(space, GUESTMEM_EINVAL,
+                              "there is no fault callback, or no place for the address", 0)
                     : gm_reservation_new_anonymous(space, &claim, align, &res);
     }
     if (gm_end_logged(space, error, "vm_reserve_anon_memory", 0, size) != 0) {
@@ -103,8 +106,8 @@ int vm_free_reserved_memory(vm_t *vm, vm_memory_reservation_t *reservation)
 }
 
 /* Back a reservation from what the caller brings. */
-static int map_given(vm_t *vm, vm_memory_reservation_t *res, const struct gm_source *source, bool now,
-                     const char *operation)
+static int map_given(vm_t *vm, vm_memory_reservation_t *res, const struct gm_source *source,
+                     bool now, const char *operation)
 {
     struct gm_space *space = gm_space_of(vm);
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, res);
@@ -120,10 +123,11 @@ static int map_given(vm_t *vm, vm_memory_reservation_t *res, const struct gm_sou
     return gm_end_logged(space, error, operation, live ? res->base : 0, live ? res->size : 0);
 }
 
-int vm_map_reservation(vm_t *vm, vm_memory_reservation_t *reservation, memory_map_iterator_fn map_iterator,
-                       void *cookie)
+int vm_map_reservation(vm_t *vm, vm_memory_reservation_t *reservation,
+                       memory_map_iterator_fn map_iterator, void *cookie)
 {
-    struct gm_source source = {.kind = GM_SOURCE_ITERATOR, .iterator = map_iterator, .cookie = cookie};
+    struct gm_source source = {
+        .kind = GM_SOURCE_ITERATOR, .iterator = map_iterator, .cookie = cookie};
 
     return map_given(vm, reservation, &source, false, "vm_map_reservation");
 }
@@ -131,14 +135,15 @@ int vm_map_reservation(vm_t *vm, vm_memory_reservation_t *reservation, memory_ma
 int map_vm_memory_reservation(vm_t *vm, vm_memory_reservation_t *vm_reservation,
                               memory_map_iterator_fn map_iterator, void *map_cookie)
 {
-    struct gm_source source = {.kind = GM_SOURCE_ITERATOR, .iterator = map_iterator, .cookie = map_cookie};
+    struct gm_source source = {
+        .kind = GM_SOURCE_ITERATOR, .iterator = map_iterator, .cookie = map_cookie};
 
     return map_given(vm, vm_reservation, &source, true, "map_vm_memory_reservation");
 }
 
 /* Check that `count` frames of a size cover a reservation's pages, no more and no less. */
-static int check_array(struct gm_space *space, vm_memory_reservation_t *res, struct gm_source *source,
-                       size_t frame_bits)
+static int check_array(struct gm_space *space, vm_memory_reservation_t *res,
+                       struct gm_source *source, size_t frame_bits)
 {
     unsigned size = 0;
 
@@ -150,7 +155,8 @@ static int check_array(struct gm_space *space, vm_memory_reservation_t *res, str
     }
     if (gm_page_count(res) % gm_size_pages(size) != 0 ||
         gm_page_count(res) / gm_size_pages(size) != source->array_count) {
-        return gm_fail(space, GUESTMEM_EFRAME, "the frames do not cover the reservation exactly", 0);
+        return gm_fail(space, GUESTMEM_EFRAME, "the frames do not cover the reservation exactly",
+                       0);
     }
     source->array_size = (uint8_t)size;
     return GUESTMEM_OK;
@@ -174,7 +180,8 @@ int vm_map_reservation_frames(vm_t *vm, vm_memory_reservation_t *reservation, se
     return map_given(vm, reservation, &source, false, operation);
 }
 
-void vm_get_reservation_memory_region(vm_memory_reservation_t *reservation, uintptr_t *addr, size_t *size)
+void vm_get_reservation_memory_region(vm_memory_reservation_t *reservation, uintptr_t *addr,
+                                      size_t *size)
 {
     if (addr != NULL) {
         *addr = reservation == NULL ? 0 : reservation->base;

@@ -14,8 +14,8 @@
 #include "failure.h"
 #include "reservation.h"
 
-static int map_source(struct gm_space *space, vm_memory_reservation_t *res, const struct gm_source *source,
-                      const char *operation)
+static int map_source(struct gm_space *space, vm_memory_reservation_t *res,
+                      const struct gm_source *source, const char *operation)
 {
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, res);
     bool live = error == GUESTMEM_OK;
@@ -47,7 +47,8 @@ int map_ut_alloc_reservation(vm_t *vm, vm_memory_reservation_t *reservation)
     return map_source(gm_space_of(vm), reservation, &source, "map_ut_alloc_reservation");
 }
 
-int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr, vm_memory_reservation_t *reservation)
+int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr,
+                                             vm_memory_reservation_t *reservation)
 {
     static const char operation[] = "map_ut_alloc_reservation_with_base_paddr";
     const uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
@@ -59,7 +60,8 @@ int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr, vm_memor
         return gm_end_logged(space, error, operation, 0, 0);
     }
     if (((paddr ^ reservation->base) & mask) != 0) {
-        error = gm_fail(space, GUESTMEM_EINVAL, "guest and physical address differ within their page", 0);
+        error = gm_fail(space, GUESTMEM_EINVAL,
+                        "guest and physical address differ within their page", 0);
     } else if (reservation->size - 1 > UINTPTR_MAX - paddr) {
         error = gm_fail(space, GUESTMEM_ERANGE, "the physical range wraps", 0);
     }
@@ -71,8 +73,8 @@ int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr, vm_memor
 }
 
 /* Reserve one page, back it, map it in the VMM; all or nothing. */
-static int create_page(struct gm_space *space, const struct gm_claim *claim, const struct gm_source *source,
-                       void **view)
+static int create_page(struct gm_space *space, const struct gm_claim *claim,
+                       const struct gm_source *source, void **view)
 {
     struct guestmem_failure failure;
     vm_memory_reservation_t *res;
@@ -120,8 +122,12 @@ void *create_allocated_reservation_frame(vm_t *vm, uintptr_t addr, seL4_CapRight
                                          memory_fault_callback_fn alloc_fault_callback,
                                          void *alloc_fault_cookie)
 {
-    struct gm_claim claim = {addr, (size_t)1 << gm_arch_frame_bits[0], alloc_fault_callback,
-                             alloc_fault_cookie, GM_RESERVATION_CREATED, 0};
+    struct gm_claim claim = {addr,
+                             (size_t)1 << gm_arch_frame_bits[0],
+                             alloc_fault_callback,
+                             alloc_fault_cookie,
+                             GM_RESERVATION_CREATED,
+                             0};
 
     return create(vm, &claim, GM_SOURCE_RAM, rights, "create_allocated_reservation_frame");
 }
@@ -129,8 +135,12 @@ void *create_allocated_reservation_frame(vm_t *vm, uintptr_t addr, seL4_CapRight
 void *create_device_reservation_frame(vm_t *vm, uintptr_t addr, seL4_CapRights_t rights,
                                       memory_fault_callback_fn fault_callback, void *fault_cookie)
 {
-    struct gm_claim claim = {addr, (size_t)1 << gm_arch_frame_bits[0], fault_callback, fault_cookie,
-                             GM_RESERVATION_CREATED, 0};
+    struct gm_claim claim = {addr,
+                             (size_t)1 << gm_arch_frame_bits[0],
+                             fault_callback,
+                             fault_cookie,
+                             GM_RESERVATION_CREATED,
+                             0};
 
     return create(vm, &claim, GM_SOURCE_ADDRESS, rights, "create_device_reservation_frame");
 }

@@ -18,8 +18,8 @@
 #include "reservation.h"
 #include "span.h"
 
-static memory_fault_result_t ram_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t fault_addr, size_t fault_length,
-                                       void *cookie)
+static memory_fault_result_t ram_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t fault_addr,
+                                       size_t fault_length, void *cookie)
 {
     (void)vm;
     (void)vcpu;
@@ -29,8 +29,10 @@ static memory_fault_result_t ram_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t faul
     return FAULT_ERROR;
 }
 
-/* Anonymous RAM starts where the largest frames that it can be made of are aligned, if there is room. */
-static int reserve_aligned(struct gm_space *space, struct gm_claim *claim, vm_memory_reservation_t **res)
+/* Anonymous RAM starts where the largest frames that it can be made of are aligned, if there is
+ * room. */
+static int reserve_aligned(struct gm_space *space, struct gm_claim *claim,
+                           vm_memory_reservation_t **res)
 {
     unsigned size = space->policy.largest;
     int error;
@@ -38,14 +40,16 @@ static int reserve_aligned(struct gm_space *space, struct gm_claim *claim, vm_me
     do {
         size_t align = (size_t)1 << gm_arch_frame_bits[size];
 
-        error = size > 0 && claim->size < align ? GUESTMEM_EUNMAPPED
-                                                : gm_reservation_new_anonymous(space, claim, align, res);
+        error = size > 0 && claim->size < align
+                    ? GUESTMEM_EUNMAPPED
+                    : gm_reservation_new_anonymous(space, claim, align, res);
     } while (error == GUESTMEM_EUNMAPPED && size-- > 0);
     return error;
 }
 
 /* The same, but never at address 0, which means failure: what is free there is passed over. */
-static int reserve_above_zero(struct gm_space *space, struct gm_claim *claim, vm_memory_reservation_t **res)
+static int reserve_above_zero(struct gm_space *space, struct gm_claim *claim,
+                              vm_memory_reservation_t **res)
 {
     vm_memory_reservation_t *at_zero;
     int error = reserve_aligned(space, claim, res);
@@ -81,7 +85,8 @@ static int back_ram(struct gm_space *space, struct gm_claim *claim, const struct
 }
 
 /* The same, and note it as RAM. */
-static int register_ram(struct gm_space *space, struct gm_claim *claim, const struct gm_source *source)
+static int register_ram(struct gm_space *space, struct gm_claim *claim,
+                        const struct gm_source *source)
 {
     int error = gm_ram_prepare(space);
 
@@ -122,8 +127,8 @@ int vm_ram_register_at_custom_iterator(vm_t *vm, uintptr_t start, size_t bytes,
 {
     struct gm_space *space = gm_space_of(vm);
     struct gm_claim claim = {start, bytes, ram_fault, NULL, GM_RESERVATION_RAM, 0};
-    struct gm_source source = {.kind = GM_SOURCE_ITERATOR, .is_ram = 1, .iterator = map_iterator,
-                               .cookie = cookie};
+    struct gm_source source = {
+        .kind = GM_SOURCE_ITERATOR, .is_ram = 1, .iterator = map_iterator, .cookie = cookie};
     int error = GUESTMEM_EINVAL;
 
     if (space != NULL) {
@@ -157,13 +162,14 @@ int guestmem_ram_mark(vm_t *vm, uintptr_t start, size_t bytes, bool allocated)
 
 void vm_ram_mark_allocated(vm_t *vm, uintptr_t start, size_t bytes)
 {
-    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, true), "vm_ram_mark_allocated", start,
-                  bytes);
+    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, true),
+                  "vm_ram_mark_allocated", start, bytes);
 }
 
 void vm_ram_free(vm_t *vm, uintptr_t start, size_t bytes)
 {
-    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, false), "vm_ram_free", start, bytes);
+    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, false), "vm_ram_free", start,
+                  bytes);
 }
 
 uintptr_t vm_ram_allocate(vm_t *vm, size_t bytes)
@@ -173,7 +179,8 @@ uintptr_t vm_ram_allocate(vm_t *vm, size_t bytes)
 
     for (size_t i = 0; error == GUESTMEM_OK && i < space->ram_count; i++) {
         const struct vm_ram_region *region = &vm->mem.ram_regions[i];
-        uintptr_t skip = region->start == 0 ? (uintptr_t)1 << seL4_PageBits : 0; /* 0 means failure */
+        uintptr_t skip =
+            region->start == 0 ? (uintptr_t)1 << seL4_PageBits : 0; /* 0 means failure */
         uintptr_t start = region->start + skip;
 
         if (!region->allocated && region->size > skip && region->size - skip >= bytes) {
@@ -205,8 +212,9 @@ int vm_ram_find_largest_free_region(vm_t *vm, uintptr_t *addr, size_t *size)
         *addr = largest->start;
         *size = largest->size;
     } else if (space != NULL) {
-        error = largest == NULL ? gm_fail(space, GUESTMEM_EUNMAPPED, "find free RAM", 0)
-                                : gm_fail(space, GUESTMEM_EINVAL, "there is no place for the answer", 0);
+        error = largest == NULL
+                    ? gm_fail(space, GUESTMEM_EUNMAPPED, "find free RAM", 0)
+                    : gm_fail(space, GUESTMEM_EINVAL, "there is no place for the answer", 0);
     }
     return gm_end_logged(space, error, "vm_ram_find_largest_free_region", 0, 0);
 }
@@ -220,8 +228,8 @@ struct touch {
     void *cookie;
 };
 
-/* Where the VMM sees `at` in a reservation, and the last address up to which that view goes on. NULL:
- * nowhere. */
+/* Where the VMM sees `at` in a reservation, and the last address up to which that view goes on.
+ * NULL: nowhere. */
 static char *view_in(const vm_memory_reservation_t *res, uintptr_t at, uintptr_t *last)
 {
     const unsigned bits = gm_arch_frame_bits[0];
@@ -245,10 +253,11 @@ static char *find_view(struct gm_space *space, uintptr_t at, uintptr_t *last)
 }
 
 /*
- * Call the callback piece by piece. The views are there, the first one from `view` to `view_last`. A
- * callback may take one away: then it is looked up again.
+ * Call the callback piece by piece. The views are there, the first one from `view` to `view_last`.
+ * A callback may take one away: then it is looked up again.
  */
-static int touch_all(struct gm_space *space, const struct touch *touch, char *view, uintptr_t view_last)
+static int touch_all(struct gm_space *space, const struct touch *touch, char *view,
+                     uintptr_t view_last)
 {
     const uintptr_t mask = ((uintptr_t)1 << seL4_PageBits) - 1;
     uint64_t removals = space->removals;
@@ -267,7 +276,8 @@ static int touch_all(struct gm_space *space, const struct touch *touch, char *vi
             return gm_end_logged(space, GUESTMEM_EUNMAPPED, "vm_ram_touch", touch->start,
                                  touch->last - touch->start + 1);
         }
-        result = touch->callback(touch->vm, at, view, last - at + 1, at - touch->start, touch->cookie);
+        result =
+            touch->callback(touch->vm, at, view, last - at + 1, at - touch->start, touch->cookie);
         if (result != 0 || last == touch->last) {
             return result;
         }
@@ -306,8 +316,10 @@ static void remember_view(struct gm_space *space, uintptr_t at)
     touched->removals = space->removals;
 }
 
-/* The view of RAM that shows all of the touch already: the short way for small ones. NULL: there is none. */
-static char *whole_view(struct gm_space *space, const struct touch *touch, size_t size, uintptr_t *view_last)
+/* The view of RAM that shows all of the touch already: the short way for small ones. NULL: there is
+ * none. */
+static char *whole_view(struct gm_space *space, const struct touch *touch, size_t size,
+                        uintptr_t *view_last)
 {
     const struct gm_touched *touched;
 
@@ -326,7 +338,8 @@ static char *whole_view(struct gm_space *space, const struct touch *touch, size_
     return touched->view + (touch->start - touched->base);
 }
 
-int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback, void *cookie)
+int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback,
+                 void *cookie)
 {
     struct gm_space *space = gm_space_of(vm);
     struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
@@ -348,8 +361,8 @@ int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn to
     return result;
 }
 
-int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size, size_t offset,
-                               void *buf)
+int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,
+                               size_t offset, void *buf)
 {
     (void)vm;
     (void)guest_addr;
@@ -357,8 +370,8 @@ int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size
     return 0;
 }
 
-int vm_guest_ram_write_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size, size_t offset,
-                                void *buf)
+int vm_guest_ram_write_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,
+                                size_t offset, void *buf)
 {
     (void)vm;
     (void)guest_addr;

@@ -22,8 +22,8 @@ struct gm_space *gm_vspace_space(const vspace_t *vspace)
     return vspace->data;
 }
 
-int gm_vspace_claim(struct gm_space *space, uintptr_t base, size_t size, unsigned rights, int cacheable,
-                    vm_memory_reservation_t **out)
+int gm_vspace_claim(struct gm_space *space, uintptr_t base, size_t size, unsigned rights,
+                    int cacheable, vm_memory_reservation_t **out)
 {
     uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
     struct gm_claim claim = {.base = base & ~mask, .kind = GM_RESERVATION_VSPACE};
@@ -65,7 +65,8 @@ int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintpt
     align = (uintptr_t)1 << bits;
     at = align; /* never address 0, which callers take for failure */
     while (at <= space->last && size - 1 <= space->last - at) {
-        const vm_memory_reservation_t *res = gm_range_index_meets(&space->index, at, at + (size - 1));
+        const vm_memory_reservation_t *res =
+            gm_range_index_meets(&space->index, at, at + (size - 1));
         const struct gm_pool *pool = gm_pool_meets(&space->pools, at, at + (size - 1));
         uintptr_t last;
 
@@ -79,8 +80,8 @@ int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintpt
     return gm_fail(space, GUESTMEM_EUNMAPPED, "find free addresses", 0);
 }
 
-static reservation_t reserve_at(vspace_t *vspace, uintptr_t base, size_t bytes, unsigned rights, int cacheable,
-                                const char *operation)
+static reservation_t reserve_at(vspace_t *vspace, uintptr_t base, size_t bytes, unsigned rights,
+                                int cacheable, const char *operation)
 {
     struct gm_space *space = gm_vspace_space(vspace);
     vm_memory_reservation_t *res = NULL;
@@ -91,17 +92,18 @@ static reservation_t reserve_at(vspace_t *vspace, uintptr_t base, size_t bytes, 
     return (reservation_t){error == GUESTMEM_OK ? res : NULL};
 }
 
-static reservation_t vspace_reserve_at(vspace_t *vspace, void *vaddr, size_t bytes, seL4_CapRights_t rights,
-                                       int cacheable)
+static reservation_t vspace_reserve_at(vspace_t *vspace, void *vaddr, size_t bytes,
+                                       seL4_CapRights_t rights, int cacheable)
 {
     return reserve_at(vspace, (uintptr_t)vaddr, bytes, gm_rights_of(rights), cacheable,
                       "vspace_reserve_range_at");
 }
 
-static reservation_t vspace_reserve_deferred(vspace_t *vspace, void *vaddr, size_t bytes, int cacheable)
+static reservation_t vspace_reserve_deferred(vspace_t *vspace, void *vaddr, size_t bytes,
+                                             int cacheable)
 {
-    reservation_t reservation = reserve_at(vspace, (uintptr_t)vaddr, bytes, GM_RIGHTS_ALL, cacheable,
-                                           "vspace_reserve_deferred_rights_range_at");
+    reservation_t reservation = reserve_at(vspace, (uintptr_t)vaddr, bytes, GM_RIGHTS_ALL,
+                                           cacheable, "vspace_reserve_deferred_rights_range_at");
     vm_memory_reservation_t *res = reservation.res;
 
     if (res != NULL) {
@@ -117,7 +119,8 @@ static reservation_t vspace_reserve_aligned(vspace_t *vspace, size_t bytes, size
     struct gm_space *space = gm_vspace_space(vspace);
     reservation_t reservation = {NULL};
     uintptr_t base = 0;
-    int error = space == NULL ? GUESTMEM_EINVAL : gm_vspace_find_free(space, bytes, size_bits, &base);
+    int error =
+        space == NULL ? GUESTMEM_EINVAL : gm_vspace_find_free(space, bytes, size_bits, &base);
 
     if (error != GUESTMEM_OK) {
         gm_end_logged(space, error, operation, 0, bytes);
@@ -130,13 +133,15 @@ static reservation_t vspace_reserve_aligned(vspace_t *vspace, size_t bytes, size
     return reservation;
 }
 
-/* Pages that are mapped stay so, as the interface has it; the claim then goes with the last of them. */
+/* Pages that are mapped stay so, as the interface has it; the claim then goes with the last of
+ * them. */
 static int free_claim(struct gm_space *space, vm_memory_reservation_t *res)
 {
     int error = gm_reservation_check(space, res);
 
     if (error == GUESTMEM_OK && res->kind != GM_RESERVATION_VSPACE) {
-        error = gm_fail(space, GUESTMEM_ESTALE, "free a range that was not reserved through the vspace", 0);
+        error = gm_fail(space, GUESTMEM_ESTALE,
+                        "free a range that was not reserved through the vspace", 0);
     }
     if (error == GUESTMEM_OK) {
         error = gm_reservation_may_drop(space, res);
@@ -163,7 +168,8 @@ static void vspace_free_claim(vspace_t *vspace, reservation_t reservation)
 static void vspace_free_claim_at(vspace_t *vspace, void *vaddr)
 {
     struct gm_space *space = gm_vspace_space(vspace);
-    vm_memory_reservation_t *res = space == NULL ? NULL : gm_reservation_find(space, (uintptr_t)vaddr);
+    vm_memory_reservation_t *res =
+        space == NULL ? NULL : gm_reservation_find(space, (uintptr_t)vaddr);
     int error = GUESTMEM_EINVAL;
 
     if (space != NULL) {
@@ -180,7 +186,8 @@ const struct gm_extent *gm_vspace_frame_at(struct gm_space *space, uintptr_t gpa
     const struct gm_extent *extent;
     uint64_t pages;
 
-    /* a backed reservation has its pages to itself, also those bytes of them that it doesn't hold */
+    /* a backed reservation has its pages to itself, also those bytes of them that it doesn't hold
+     */
     *res = gm_range_index_meets(&space->index, gpa & ~mask, gpa | mask);
     if (*res == NULL || (*res)->backing == NULL) {
         return NULL;

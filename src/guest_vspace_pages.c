@@ -23,10 +23,10 @@ struct request {
     size_t count;
     unsigned size; /* index of the frame size */
     unsigned rights;
-    seL4_CPtr *caps;     /* the caller's; NULL: new ones */
-    uintptr_t *cookies;  /* of their untypeds; may be NULL */
+    seL4_CPtr *caps;    /* the caller's; NULL: new ones */
+    uintptr_t *cookies; /* of their untypeds; may be NULL */
     bool can_use_device;
-    bool are_copies;     /* the caps are the library's: copies of another space's */
+    bool are_copies; /* the caps are the library's: copies of another space's */
 };
 
 static int check_size(struct gm_space *space, size_t size_bits, unsigned *size)
@@ -40,8 +40,8 @@ static int check_size(struct gm_space *space, size_t size_bits, unsigned *size)
 }
 
 /* Check that the request is aligned, inside the reservation, and that nothing is there yet. */
-static int check_request(struct gm_space *space, vm_memory_reservation_t *res, const struct request *request,
-                         uint64_t *page)
+static int check_request(struct gm_space *space, vm_memory_reservation_t *res,
+                         const struct request *request, uint64_t *page)
 {
     unsigned bits = gm_arch_frame_bits[request->size];
     uintptr_t offset;
@@ -51,13 +51,15 @@ static int check_request(struct gm_space *space, vm_memory_reservation_t *res, c
         return error;
     }
     if (res->kind != GM_RESERVATION_VSPACE) {
-        return gm_fail(space, GUESTMEM_ESTALE, "use a range that was not reserved through the vspace", 0);
+        return gm_fail(space, GUESTMEM_ESTALE,
+                       "use a range that was not reserved through the vspace", 0);
     }
     if (request->count == 0 || (request->base & (((uintptr_t)1 << bits) - 1)) != 0) {
         return gm_fail(space, GUESTMEM_EINVAL, "the pages are none, or not aligned", 0);
     }
     offset = request->base - res->base;
-    if (request->base < res->base || offset >= res->size || request->count > (res->size - offset) >> bits) {
+    if (request->base < res->base || offset >= res->size ||
+        request->count > (res->size - offset) >> bits) {
         return gm_fail(space, GUESTMEM_ERANGE, "the pages leave the reservation", 0);
     }
     *page = offset >> gm_arch_frame_bits[0];
@@ -69,23 +71,31 @@ static int check_request(struct gm_space *space, vm_memory_reservation_t *res, c
 }
 
 /* What is held for a cap that came from outside; false: nothing. */
-static bool holding_of(const struct request *request, size_t i, uint64_t page, struct gm_holding *holding)
+static bool holding_of(const struct request *request, size_t i, uint64_t page,
+                       struct gm_holding *holding)
 {
     uintptr_t cookie = request->cookies == NULL ? 0 : request->cookies[i];
 
-    *holding = (struct gm_holding){.cptr = request->caps[i], .ut = cookie, .page = (uint32_t)page, .live = 1,
-                                   .bits = (uint8_t)gm_arch_frame_bits[request->size],
-                                   .size = (uint8_t)request->size,
-                                   .kind = request->are_copies ? GM_HOLDING_BOOT : GM_HOLDING_COOKIE};
+    *holding =
+        (struct gm_holding){.cptr = request->caps[i],
+                            .ut = cookie,
+                            .page = (uint32_t)page,
+                            .live = 1,
+                            .bits = (uint8_t)gm_arch_frame_bits[request->size],
+                            .size = (uint8_t)request->size,
+                            .kind = request->are_copies ? GM_HOLDING_BOOT : GM_HOLDING_COOKIE};
     return request->are_copies || cookie != 0;
 }
 
 /* Note a frame that came from outside, and the cookie of its memory if it has one. */
-static int take_given(struct gm_space *space, const struct request *request, size_t i, uint64_t page,
-                      struct gm_memory *load)
+static int take_given(struct gm_space *space, const struct request *request, size_t i,
+                      uint64_t page, struct gm_memory *load)
 {
-    struct gm_extent extent = {.cptr = request->caps[i], .page = (uint32_t)page, .count = 1,
-                               .size = request->size & 3u, .owned = request->are_copies};
+    struct gm_extent extent = {.cptr = request->caps[i],
+                               .page = (uint32_t)page,
+                               .count = 1,
+                               .size = request->size & 3u,
+                               .owned = request->are_copies};
     struct gm_holding holding;
     bool held = holding_of(request, i, page, &holding);
 
@@ -103,8 +113,8 @@ static int take_given(struct gm_space *space, const struct request *request, siz
     return GUESTMEM_OK;
 }
 
-static int take_new(struct gm_space *space, vm_memory_reservation_t *res, const struct request *request,
-                    uint64_t page, struct gm_memory *load)
+static int take_new(struct gm_space *space, vm_memory_reservation_t *res,
+                    const struct request *request, uint64_t page, struct gm_memory *load)
 {
     struct gm_source source = {.kind = request->can_use_device ? GM_SOURCE_ANY : GM_SOURCE_RAM};
 
@@ -121,7 +131,8 @@ static void disown(struct gm_memory *load)
 }
 
 /* All pages of a request; all or nothing. */
-static int map_request(struct gm_space *space, vm_memory_reservation_t *res, const struct request *request)
+static int map_request(struct gm_space *space, vm_memory_reservation_t *res,
+                       const struct request *request)
 {
     static const struct gm_source none = {.kind = GM_SOURCE_NONE};
     struct gm_memory load = {0};
@@ -154,8 +165,8 @@ static int map_request(struct gm_space *space, vm_memory_reservation_t *res, con
 }
 
 /* A request at an address of the caller's. */
-static int map_at(vspace_t *vspace, struct request *request, size_t size_bits, reservation_t reservation,
-                  const seL4_CapRights_t *rights, const char *operation)
+static int map_at(vspace_t *vspace, struct request *request, size_t size_bits,
+                  reservation_t reservation, const seL4_CapRights_t *rights, const char *operation)
 {
     struct gm_space *space = gm_vspace_space(vspace);
     vm_memory_reservation_t *res = reservation.res;
@@ -165,19 +176,22 @@ static int map_at(vspace_t *vspace, struct request *request, size_t size_bits, r
         error = gm_reservation_check(space, res);
     }
     if (error == GUESTMEM_OK && res->vspace_deferred != (rights != NULL)) {
-        error = gm_fail(space, GUESTMEM_EINVAL, "the reservation has rights, and the call too, or neither", 0);
+        error = gm_fail(space, GUESTMEM_EINVAL,
+                        "the reservation has rights, and the call too, or neither", 0);
     }
     if (error == GUESTMEM_OK) {
         request->rights = rights == NULL ? res->vspace_rights : gm_rights_of(*rights);
         error = map_request(space, res, request);
     }
-    return gm_end_logged(space, error, operation, request->base, request->count << (size_bits & 63));
+    return gm_end_logged(space, error, operation, request->base,
+                         request->count << (size_bits & 63));
 }
 
 int gm_vspace_new_pages_at(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits,
                            reservation_t reservation, bool can_use_dev)
 {
-    struct request request = {.base = (uintptr_t)vaddr, .count = num_pages, .can_use_device = can_use_dev};
+    struct request request = {
+        .base = (uintptr_t)vaddr, .count = num_pages, .can_use_device = can_use_dev};
 
     return map_at(vspace, &request, size_bits, reservation, NULL, "vspace_new_pages_at_vaddr");
 }
@@ -185,17 +199,21 @@ int gm_vspace_new_pages_at(vspace_t *vspace, void *vaddr, size_t num_pages, size
 int gm_vspace_map_pages_at(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], void *vaddr,
                            size_t num_pages, size_t size_bits, reservation_t reservation)
 {
-    struct request request = {.base = (uintptr_t)vaddr, .count = caps == NULL ? 0 : num_pages, .caps = caps,
+    struct request request = {.base = (uintptr_t)vaddr,
+                              .count = caps == NULL ? 0 : num_pages,
+                              .caps = caps,
                               .cookies = cookies};
 
     return map_at(vspace, &request, size_bits, reservation, NULL, "vspace_map_pages_at_vaddr");
 }
 
-int gm_vspace_map_pages_at_deferred(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], void *vaddr,
-                                    size_t num_pages, size_t size_bits, seL4_CapRights_t rights,
-                                    reservation_t reservation)
+int gm_vspace_map_pages_at_deferred(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[],
+                                    void *vaddr, size_t num_pages, size_t size_bits,
+                                    seL4_CapRights_t rights, reservation_t reservation)
 {
-    struct request request = {.base = (uintptr_t)vaddr, .count = caps == NULL ? 0 : num_pages, .caps = caps,
+    struct request request = {.base = (uintptr_t)vaddr,
+                              .count = caps == NULL ? 0 : num_pages,
+                              .caps = caps,
                               .cookies = cookies};
 
     return map_at(vspace, &request, size_bits, reservation, &rights,
@@ -203,8 +221,8 @@ int gm_vspace_map_pages_at_deferred(vspace_t *vspace, seL4_CPtr caps[], uintptr_
 }
 
 /* A request at an address of ours: the claim goes with the last page. */
-static void *map_anywhere(vspace_t *vspace, struct request *request, size_t size_bits, int cacheable,
-                          const char *operation)
+static void *map_anywhere(vspace_t *vspace, struct request *request, size_t size_bits,
+                          int cacheable, const char *operation)
 {
     struct gm_space *space = gm_vspace_space(vspace);
     size_t bytes = request->count << (size_bits & 63);
@@ -230,26 +248,32 @@ static void *map_anywhere(vspace_t *vspace, struct request *request, size_t size
             space->failure = failure;
         }
     }
-    return gm_end_logged(space, error, operation, request->base, bytes) == 0 ? (void *)request->base : NULL;
+    return gm_end_logged(space, error, operation, request->base, bytes) == 0 ? (void *)request->base
+                                                                             : NULL;
 }
 
-void *gm_vspace_new_pages(vspace_t *vspace, seL4_CapRights_t rights, size_t num_pages, size_t size_bits)
+void *gm_vspace_new_pages(vspace_t *vspace, seL4_CapRights_t rights, size_t num_pages,
+                          size_t size_bits)
 {
     struct request request = {.count = num_pages, .rights = gm_rights_of(rights)};
 
     return map_anywhere(vspace, &request, size_bits, 1, "vspace_new_pages");
 }
 
-void *gm_vspace_map_pages(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], seL4_CapRights_t rights,
-                          size_t num_pages, size_t size_bits, int cacheable)
+void *gm_vspace_map_pages(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[],
+                          seL4_CapRights_t rights, size_t num_pages, size_t size_bits,
+                          int cacheable)
 {
-    struct request request = {.count = caps == NULL ? 0 : num_pages, .rights = gm_rights_of(rights),
-                              .caps = caps, .cookies = cookies};
+    struct request request = {.count = caps == NULL ? 0 : num_pages,
+                              .rights = gm_rights_of(rights),
+                              .caps = caps,
+                              .cookies = cookies};
 
     return map_anywhere(vspace, &request, size_bits, cacheable, "vspace_map_pages");
 }
 
-/* Delete a frame that the caller brought, free its slot, and its memory if a cookie came with it. */
+/* Delete a frame that the caller brought, free its slot, and its memory if a cookie came with it.
+ */
 static void free_given(vka_t *vka, const struct gm_holding *holding, seL4_CPtr frame)
 {
     cspacepath_t path;
@@ -263,7 +287,8 @@ static void free_given(vka_t *vka, const struct gm_holding *holding, seL4_CPtr f
 }
 
 /* What is held for a frame that leaves by itself is forgotten: its memory is the caller's now. */
-static void forget_single(struct gm_space *space, struct gm_memory *memory, uint64_t page, bool owned)
+static void forget_single(struct gm_space *space, struct gm_memory *memory, uint64_t page,
+                          bool owned)
 {
     struct gm_holding *holding = gm_holdings_at(&memory->singles, page);
 
@@ -275,10 +300,11 @@ static void forget_single(struct gm_space *space, struct gm_memory *memory, uint
 }
 
 /*
- * Unmap one frame. With a vka it is freed; with none its cap, slot and memory are the caller's from now
- * on, who had the cap from vspace_get_cap().
+ * Unmap one frame. With a vka it is freed; with none its cap, slot and memory are the caller's from
+ * now on, who had the cap from vspace_get_cap().
  */
-static void unmap_frame(struct gm_space *space, vm_memory_reservation_t *res, uint64_t page, vka_t *vka)
+static void unmap_frame(struct gm_space *space, vm_memory_reservation_t *res, uint64_t page,
+                        vka_t *vka)
 {
     struct gm_memory *memory = &res->backing->memory;
     const struct gm_extent *extent = gm_extents_find(&memory->frames, page);
@@ -311,9 +337,11 @@ static int check_mapped(struct gm_space *space, uintptr_t base, size_t count, un
 
         if (extent == NULL || extent->size != size || res->kind != GM_RESERVATION_VSPACE ||
             gm_page_base(res) + (page << gm_arch_frame_bits[0]) != base + i * step) {
-            return gm_fail(space, GUESTMEM_EUNMAPPED, "find pages of that size mapped by vspace calls", 0);
+            return gm_fail(space, GUESTMEM_EUNMAPPED,
+                           "find pages of that size mapped by vspace calls", 0);
         }
-        /* only the first can leave frames on both sides: those behind it have none in front by then */
+        /* only the first can leave frames on both sides: those behind it have none in front by then
+         */
         if (i == 0 && extent->page < page && page + gm_size_pages(size) < gm_extent_end(extent) &&
             gm_extents_reserve(space, &res->backing->memory.frames, 1)) {
             return gm_fail(space, GUESTMEM_ENOMEM, "note what is left", 0);
@@ -322,7 +350,8 @@ static int check_mapped(struct gm_space *space, uintptr_t base, size_t count, un
     return error;
 }
 
-void gm_vspace_unmap_pages(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits, vka_t *vka)
+void gm_vspace_unmap_pages(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits,
+                           vka_t *vka)
 {
     struct gm_space *space = gm_vspace_space(vspace);
     uintptr_t base = (uintptr_t)vaddr;
@@ -372,10 +401,11 @@ void gm_vspace_free_given(struct gm_space *space, vm_memory_reservation_t *res, 
 }
 
 /* Map copies that are the library's own in another guest's space, which owns them from then on. */
-static int map_in_guest(struct gm_space *space, seL4_CPtr *copies, size_t count, unsigned size, vspace_t *to,
-                        void *vaddr, reservation_t reservation)
+static int map_in_guest(struct gm_space *space, seL4_CPtr *copies, size_t count, unsigned size,
+                        vspace_t *to, void *vaddr, reservation_t reservation)
 {
-    struct request request = {.base = (uintptr_t)vaddr, .count = count, .caps = copies, .are_copies = true};
+    struct request request = {
+        .base = (uintptr_t)vaddr, .count = count, .caps = copies, .are_copies = true};
     struct gm_space *other = gm_vspace_space(to);
     int error;
 
@@ -383,7 +413,8 @@ static int map_in_guest(struct gm_space *space, seL4_CPtr *copies, size_t count,
         return gm_fail(space, GUESTMEM_ENOSUP, "share with a guest that has another allocator", 0);
     }
     other->stats.slots += count;
-    error = map_at(to, &request, gm_arch_frame_bits[size], reservation, NULL, "vspace_share_mem_at_vaddr");
+    error = map_at(to, &request, gm_arch_frame_bits[size], reservation, NULL,
+                   "vspace_share_mem_at_vaddr");
     if (error != 0) {
         other->stats.slots -= count;
         return gm_fail(space, GUESTMEM_EVMM, "map the shared frames in the other guest", 0);
@@ -391,9 +422,10 @@ static int map_in_guest(struct gm_space *space, seL4_CPtr *copies, size_t count,
     return GUESTMEM_OK;
 }
 
-/* The same in a space that isn't a guest's: page by page, since others leave half a request mapped. */
-static int map_elsewhere(struct gm_space *space, seL4_CPtr *copies, size_t count, unsigned size, vspace_t *to,
-                         void *vaddr, reservation_t reservation)
+/* The same in a space that isn't a guest's: page by page, since others leave half a request mapped.
+ */
+static int map_elsewhere(struct gm_space *space, seL4_CPtr *copies, size_t count, unsigned size,
+                         vspace_t *to, void *vaddr, reservation_t reservation)
 {
     unsigned bits = gm_arch_frame_bits[size];
 
@@ -421,7 +453,8 @@ static void drop_copies(struct gm_space *space, const seL4_CPtr *copies, size_t 
 }
 
 /* Copies of the caps of `count` frames from `base` on; all or nothing. */
-static int copy_frames(struct gm_space *space, uintptr_t base, size_t count, unsigned size, seL4_CPtr *copies)
+static int copy_frames(struct gm_space *space, uintptr_t base, size_t count, unsigned size,
+                       seL4_CPtr *copies)
 {
     for (size_t i = 0; i < count; i++) {
         uintptr_t gpa = base + (i << gm_arch_frame_bits[size]);
@@ -434,7 +467,8 @@ static int copy_frames(struct gm_space *space, uintptr_t base, size_t count, uns
             gm_page_base(res) + (page << gm_arch_frame_bits[0]) != gpa) {
             error = gm_fail(space, GUESTMEM_EUNMAPPED, "find frames of that size to share", 0);
         } else {
-            error = gm_slot_take_copy(space, extent->cptr + (page - extent->page) / gm_size_pages(size), &copies[i]);
+            error = gm_slot_take_copy(
+                space, extent->cptr + (page - extent->page) / gm_size_pages(size), &copies[i]);
         }
         if (error != GUESTMEM_OK) {
             drop_copies(space, copies, i);
@@ -444,8 +478,8 @@ static int copy_frames(struct gm_space *space, uintptr_t base, size_t count, uns
     return GUESTMEM_OK;
 }
 
-static int share(struct gm_space *space, uintptr_t base, size_t count, unsigned size, vspace_t *to, void *vaddr,
-                 reservation_t reservation)
+static int share(struct gm_space *space, uintptr_t base, size_t count, unsigned size, vspace_t *to,
+                 void *vaddr, reservation_t reservation)
 {
     seL4_CPtr *copies = gm_alloc(space, count * sizeof(*copies));
     int error;
@@ -457,8 +491,9 @@ static int share(struct gm_space *space, uintptr_t base, size_t count, unsigned 
     if (error != GUESTMEM_OK) {
         goto free_copies;
     }
-    error = gm_vspace_is_ours(to) ? map_in_guest(space, copies, count, size, to, vaddr, reservation)
-                                  : map_elsewhere(space, copies, count, size, to, vaddr, reservation);
+    error = gm_vspace_is_ours(to)
+                ? map_in_guest(space, copies, count, size, to, vaddr, reservation)
+                : map_elsewhere(space, copies, count, size, to, vaddr, reservation);
     if (error != GUESTMEM_OK) {
         drop_copies(space, copies, count);
     } else {
@@ -469,8 +504,8 @@ free_copies:
     return error;
 }
 
-int gm_vspace_share(vspace_t *from, vspace_t *to, void *start, int num_pages, size_t size_bits, void *vaddr,
-                    reservation_t reservation)
+int gm_vspace_share(vspace_t *from, vspace_t *to, void *start, int num_pages, size_t size_bits,
+                    void *vaddr, reservation_t reservation)
 {
     struct gm_space *space = gm_vspace_space(from);
     uintptr_t base = (uintptr_t)start;
@@ -483,5 +518,6 @@ int gm_vspace_share(vspace_t *from, vspace_t *to, void *start, int num_pages, si
     if (error == GUESTMEM_OK) {
         error = share(space, base, (size_t)num_pages, size, to, vaddr, reservation);
     }
-    return gm_end_logged(space, error, "vspace_share_mem_at_vaddr", base, (size_t)num_pages << (size_bits & 63));
+    return gm_end_logged(space, error, "vspace_share_mem_at_vaddr", base,
+                         (size_t)num_pages << (size_bits & 63));
 }

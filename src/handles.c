@@ -75,14 +75,16 @@ static struct gm_block *new_block(struct gm_space *space)
     }
     block->used = 0;
     at = first_above(handles, (uintptr_t)block);
-    memmove(&handles->block[at + 1], &handles->block[at], (handles->count - at) * sizeof(handles->block[0]));
+    memmove(&handles->block[at + 1], &handles->block[at],
+            (handles->count - at) * sizeof(handles->block[0]));
     handles->block[at] = block;
     handles->count++;
     link_open(handles, block);
     return block;
 }
 
-static struct gm_block *block_of(const struct gm_space *space, const vm_memory_reservation_t *reservation)
+static struct gm_block *block_of(const struct gm_space *space,
+                                 const vm_memory_reservation_t *reservation)
 {
     size_t at = first_above(&space->handles, (uintptr_t)reservation);
     struct gm_block *block;
@@ -106,7 +108,8 @@ static void drop_block(struct gm_space *space, struct gm_block *block)
 
     unlink_open(handles, block);
     handles->count--;
-    memmove(&handles->block[at], &handles->block[at + 1], (handles->count - at) * sizeof(handles->block[0]));
+    memmove(&handles->block[at], &handles->block[at + 1],
+            (handles->count - at) * sizeof(handles->block[0]));
     gm_free(space, block, sizeof(*block));
     if (handles->count == 0) {
         gm_room_drop(space, &handles->room, &handles->block, sizeof(handles->block[0]));

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Where reservations live. A handle that a caller hands in is looked up among the blocks before it is
- * read, so that a stale or foreign one is told apart without touching memory that isn't ours.
+ * Where reservations live. A handle that a caller hands in is looked up among the blocks before it
+ * is read, so that a stale or foreign one is told apart without touching memory that isn't ours.
  *
  *      block[]   sorted by address
  *         |

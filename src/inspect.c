@@ -71,7 +71,8 @@ static struct guestmem_map_entry entry_of(const vm_memory_reservation_t *res)
         entry.can_read = (first->rights & GM_RIGHT_READ) != 0;
         entry.can_write = (first->rights & GM_RIGHT_WRITE) != 0;
     }
-    entry.lazy = backing->source.kind != GM_SOURCE_NONE && res->policy.populate == GUESTMEM_POPULATE_LAZY;
+    entry.lazy =
+        backing->source.kind != GM_SOURCE_NONE && res->policy.populate == GUESTMEM_POPULATE_LAZY;
     entry.vmm_addr = gm_alias_at(res, 0, &behind);
     if (entry.vmm_addr != NULL) {
         entry.vmm_addr = (char *)entry.vmm_addr + (res->base - gm_page_base(res));
@@ -81,11 +82,13 @@ static struct guestmem_map_entry entry_of(const vm_memory_reservation_t *res)
 
 /* Tell of every pool that starts below `limit` and hasn't been told of. */
 static int walk_pools(const struct gm_space *space, size_t *pool, uintptr_t limit,
-                      int (*visit)(const struct guestmem_map_entry *entry, void *cookie), void *cookie)
+                      int (*visit)(const struct guestmem_map_entry *entry, void *cookie),
+                      void *cookie)
 {
     int result = 0;
 
-    for (; result == 0 && *pool < space->pools.count && space->pools.at[*pool].base <= limit; (*pool)++) {
+    for (; result == 0 && *pool < space->pools.count && space->pools.at[*pool].base <= limit;
+         (*pool)++) {
         struct guestmem_map_entry entry = {
             .base = space->pools.at[*pool].base,
             .size = space->pools.at[*pool].size,
@@ -97,7 +100,8 @@ static int walk_pools(const struct gm_space *space, size_t *pool, uintptr_t limi
     return result;
 }
 
-int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry, void *cookie), void *cookie)
+int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry, void *cookie),
+                  void *cookie)
 {
     struct gm_space *space = gm_space_of(vm);
     struct gm_range_pos pos;
@@ -136,7 +140,8 @@ static int find_paddr(struct gm_space *space, uintptr_t gpa, uintptr_t *paddr, u
     if (extent == NULL) {
         return gm_fail(space, GUESTMEM_EUNMAPPED, "find a frame at every address", 0);
     }
-    error = gm_arch_frame_paddr(extent->cptr + (page - extent->page) / gm_size_pages(extent->size), paddr);
+    error = gm_arch_frame_paddr(extent->cptr + (page - extent->page) / gm_size_pages(extent->size),
+                                paddr);
     if (error != 0) {
         return gm_fail(space, GUESTMEM_EKERNEL, "get a frame's physical address", error);
     }
@@ -147,7 +152,8 @@ static int find_paddr(struct gm_space *space, uintptr_t gpa, uintptr_t *paddr, u
 }
 
 /* The physical address of a whole range, which must be contiguous. */
-static int find_paddr_of_range(struct gm_space *space, uintptr_t base, size_t size, uintptr_t *first)
+static int find_paddr_of_range(struct gm_space *space, uintptr_t base, size_t size,
+                               uintptr_t *first)
 {
     uintptr_t at = base;
     int error = gm_range_check(space, base, size);
@@ -171,7 +177,8 @@ uintptr_t vm_arm_ipa_to_pa(vm_t *vm, uintptr_t ipa_base, size_t size)
 {
     struct gm_space *space = gm_space_of(vm);
     uintptr_t paddr = 0;
-    int error = space == NULL ? GUESTMEM_EINVAL : find_paddr_of_range(space, ipa_base, size, &paddr);
+    int error =
+        space == NULL ? GUESTMEM_EINVAL : find_paddr_of_range(space, ipa_base, size, &paddr);
 
     return gm_end_logged(space, error, "vm_arm_ipa_to_pa", ipa_base, size) == 0 ? paddr : 0;
 }

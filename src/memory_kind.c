@@ -25,7 +25,8 @@ const struct gm_memory_kind *gm_memory_kind_at(struct gm_space *space, uintptr_t
 
         simple_get_nth_untyped(space->simple, i, &bits, &base, &device);
         if (paddr >= base && paddr - base < (uintptr_t)1 << bits) {
-            *kind = (struct gm_memory_kind){base, base + (((uintptr_t)1 << bits) - 1), true, device};
+            *kind =
+                (struct gm_memory_kind){base, base + (((uintptr_t)1 << bits) - 1), true, device};
             break;
         }
     }

@@ -44,8 +44,9 @@ static bool is_valid(const struct guestmem_policy *policy)
     }
     return size < GM_ARCH_SIZE_COUNT && (unsigned)policy->populate <= GUESTMEM_POPULATE_LAZY &&
            (unsigned)policy->memory_type <= GUESTMEM_MEMORY_DEVICE &&
-           (unsigned)policy->discarded <= GUESTMEM_DISCARDED_REFUSES && policy->call_bytes_max > 0 &&
-           policy->untyped_bits_max >= seL4_PageBits && policy->untyped_bits_max <= seL4_MaxUntypedBits;
+           (unsigned)policy->discarded <= GUESTMEM_DISCARDED_REFUSES &&
+           policy->call_bytes_max > 0 && policy->untyped_bits_max >= seL4_PageBits &&
+           policy->untyped_bits_max <= seL4_MaxUntypedBits;
 }
 
 static void pack(struct gm_policy *packed, const struct guestmem_policy *policy)
@@ -131,14 +132,16 @@ int guestmem_reservation_set_policy(vm_t *vm, vm_memory_reservation_t *reservati
     } else {
         pack(&reservation->policy, policy);
     }
-    return gm_end(space, error, "guestmem_reservation_set_policy", reservation->base, reservation->size);
+    return gm_end(space, error, "guestmem_reservation_set_policy", reservation->base,
+                  reservation->size);
 }
 
 int guestmem_reservation_get_policy(vm_t *vm, vm_memory_reservation_t *reservation,
                                     struct guestmem_policy *policy)
 {
     struct gm_space *space = gm_space_of(vm);
-    int error = space == NULL || policy == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
+    int error = space == NULL || policy == NULL ? GUESTMEM_EINVAL
+                                                : gm_reservation_check(space, reservation);
 
     if (error == GUESTMEM_OK) {
         unpack(policy, &reservation->policy);

@@ -69,7 +69,8 @@ static int check_free(struct gm_space *space, uintptr_t base, uintptr_t last)
     return GUESTMEM_OK;
 }
 
-/* The whole pages of a range, as an address of the first and the last byte. False: there are none. */
+/* The whole pages of a range, as an address of the first and the last byte. False: there are none.
+ */
 static bool whole_pages(uintptr_t base, uintptr_t last, uintptr_t *page_base, uintptr_t *page_last)
 {
     uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;

@@ -151,7 +151,8 @@ void gm_ram_remove(struct gm_space *space, uintptr_t base, size_t size)
         uintptr_t region_last = last_of(&regions_of(space)[at]);
         uintptr_t region_base = regions_of(space)[at].start;
 
-        cut(space, at, base > region_base ? base : region_base, last < region_last ? last : region_last);
+        cut(space, at, base > region_base ? base : region_base,
+            last < region_last ? last : region_last);
         at = first_above(space, base);
     }
     space->ram_reservations--;

@@ -2,16 +2,16 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * vm->mem.ram_regions: which guest addresses are RAM, and which of it is allocated. The array is part
- * of the public VM object; VMMs read it.
+ * vm->mem.ram_regions: which guest addresses are RAM, and which of it is allocated. The array is
+ * part of the public VM object; VMMs read it.
  *
  *      start       0x4000_0000      0x4800_0000     0x8000_0000
- *                  | allocated      | free          | free         sorted, disjoint, neighbours of one
- *                                                                  kind merged
+ *                  | allocated      | free          | free         sorted, disjoint, neighbours of
+ * one kind merged
  *
- * Room is kept for one region more a registered reservation, so that unregistering, which can split a
- * region in two, never allocates; and for what is being registered, since an iterator may register RAM
- * too meanwhile.
+ * Room is kept for one region more a registered reservation, so that unregistering, which can split
+ * a region in two, never allocates; and for what is being registered, since an iterator may
+ * register RAM too meanwhile.
  */
 #pragma once
 

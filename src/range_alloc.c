@@ -11,7 +11,8 @@ size_t gm_range_alloc_room(const struct gm_range_alloc *alloc)
     return alloc->taken + alloc->donated + 2;
 }
 
-bool gm_range_alloc_fit(const struct gm_range_alloc *alloc, size_t size, size_t align, uintptr_t *base)
+bool gm_range_alloc_fit(const struct gm_range_alloc *alloc, size_t size, size_t align,
+                        uintptr_t *base)
 {
     for (size_t i = 0; i < alloc->count; i++) {
         const struct gm_free_range *range = &alloc->range[i];
@@ -45,7 +46,8 @@ static size_t first_above(const struct gm_range_alloc *alloc, uintptr_t addr)
 
 static void open_at(struct gm_range_alloc *alloc, size_t at, uintptr_t base, uintptr_t last)
 {
-    memmove(&alloc->range[at + 1], &alloc->range[at], (alloc->count - at) * sizeof(alloc->range[0]));
+    memmove(&alloc->range[at + 1], &alloc->range[at],
+            (alloc->count - at) * sizeof(alloc->range[0]));
     alloc->range[at] = (struct gm_free_range){base, last};
     alloc->count++;
 }
@@ -53,7 +55,8 @@ static void open_at(struct gm_range_alloc *alloc, size_t at, uintptr_t base, uin
 static void close_at(struct gm_range_alloc *alloc, size_t at)
 {
     alloc->count--;
-    memmove(&alloc->range[at], &alloc->range[at + 1], (alloc->count - at) * sizeof(alloc->range[0]));
+    memmove(&alloc->range[at], &alloc->range[at + 1],
+            (alloc->count - at) * sizeof(alloc->range[0]));
 }
 
 void gm_range_alloc_take(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t last)

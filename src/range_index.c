@@ -9,7 +9,8 @@
 /* Below this many ranges in two neighbouring chunks they become one. */
 enum { MERGE_AT = GM_RANGE_CHUNK / 2 };
 
-bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos)
+bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr,
+                          struct gm_range_pos *pos)
 {
     if (index->count == 0 || addr < index->top[0].first) {
         return false;
@@ -88,8 +89,9 @@ static struct gm_range_chunk *close_chunk(struct gm_range_index *index, size_t a
 }
 
 /*
- * Make room in full chunk `at` for a range that belongs at `slot` of it. At either end the range gets
- * the new chunk for itself, so that ascending and descending series leave full chunks behind them.
+ * Make room in full chunk `at` for a range that belongs at `slot` of it. At either end the range
+ * gets the new chunk for itself, so that ascending and descending series leave full chunks behind
+ * them.
  */
 static struct gm_range_pos split(struct gm_range_index *index, size_t at, size_t slot,
                                  struct gm_range_chunk *spare)
@@ -110,7 +112,8 @@ static struct gm_range_pos split(struct gm_range_index *index, size_t at, size_t
     spare->count = GM_RANGE_CHUNK - keep;
     chunk_shorten(full, keep, GM_RANGE_CHUNK);
     index->top[at + 1].first = spare->base[0];
-    return slot <= keep ? (struct gm_range_pos){at, slot} : (struct gm_range_pos){at + 1, slot - keep};
+    return slot <= keep ? (struct gm_range_pos){at, slot}
+                        : (struct gm_range_pos){at + 1, slot - keep};
 }
 
 void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr_t last, void *item,
@@ -139,7 +142,8 @@ void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr
     index->top[pos.chunk].first = chunk->base[0];
 }
 
-/* Join chunk `at` and the one behind it, which has room enough. Returns the one that isn't needed. */
+/* Join chunk `at` and the one behind it, which has room enough. Returns the one that isn't needed.
+ */
 static struct gm_range_chunk *join_behind(struct gm_range_index *index, size_t at)
 {
     struct gm_range_chunk *chunk = index->top[at].chunk;
@@ -156,7 +160,8 @@ struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintp
     struct gm_range_pos pos;
     struct gm_range_chunk *chunk;
 
-    if (!gm_range_index_below(index, base, &pos) || index->top[pos.chunk].chunk->base[pos.slot] != base) {
+    if (!gm_range_index_below(index, base, &pos) ||
+        index->top[pos.chunk].chunk->base[pos.slot] != base) {
         return NULL;
     }
     index->inserted = false;

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Disjoint ranges in ascending order, found by address. Pure: no seL4, no malloc, no log; memory for
- * growth is handed in before a change, so that the change itself can't fail.
+ * Disjoint ranges in ascending order, found by address. Pure: no seL4, no malloc, no log; memory
+ * for growth is handed in before a change, so that the change itself can't fail.
  *
  *      top[]      0x0          0x9000         0x4000_0000     first base of each chunk
  *                  |             |                |
@@ -51,8 +51,9 @@ struct gm_range_pos {
 };
 
 /*
- * Index of the last base <= addr; 0 also if there is none. The places behind a chunk's ranges hold the
- * highest address, so that the number of steps is fixed, and none is a branch that can be mispredicted.
+ * Index of the last base <= addr; 0 also if there is none. The places behind a chunk's ranges hold
+ * the highest address, so that the number of steps is fixed, and none is a branch that can be
+ * mispredicted.
  */
 static inline size_t gm_range_slot_below(const struct gm_range_chunk *chunk, uintptr_t addr)
 {
@@ -81,7 +82,8 @@ static inline size_t gm_range_chunk_below(const struct gm_range_index *index, ui
 }
 
 /* The item of the highest range that meets [base, last], or NULL: the range is free. */
-static inline void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last)
+static inline void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base,
+                                         uintptr_t last)
 {
     const struct gm_range_chunk *chunk;
     size_t slot;
@@ -101,7 +103,8 @@ static inline void *gm_range_index_find(const struct gm_range_index *index, uint
 }
 
 /* The last range with base <= addr. False: there is none. */
-bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr, struct gm_range_pos *pos);
+bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr,
+                          struct gm_range_pos *pos);
 
 /* First range; the one behind. False: there is none. */
 bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos);
@@ -116,8 +119,8 @@ void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr
                            struct gm_range_chunk *spare);
 
 /*
- * Remove the range with exactly this base. Returns a chunk that isn't needed any more, or NULL. Removing
- * what the last change inserted restores the chunks as they were, so that a call which fails after an
- * insert leaves no byte behind.
+ * Remove the range with exactly this base. Returns a chunk that isn't needed any more, or NULL.
+ * Removing what the last change inserted restores the chunks as they were, so that a call which
+ * fails after an insert leaves no byte behind.
  */
 struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintptr_t base);

@@ -66,15 +66,17 @@ int gm_reservation_check_alone(struct gm_space *space, vm_memory_reservation_t *
 {
     vm_memory_reservation_t *other = neighbour(space, res->base, gm_last(res));
 
-    return other == NULL ? GUESTMEM_OK
-                         : gm_fail_taken(space, "back pages that are shared", other->base, other->size);
+    return other == NULL
+               ? GUESTMEM_OK
+               : gm_fail_taken(space, "back pages that are shared", other->base, other->size);
 }
 
 static int check_free(struct gm_space *space, const struct gm_claim *claim)
 {
     uintptr_t last = claim->base + (claim->size - 1);
     vm_memory_reservation_t *other = gm_range_index_meets(&space->index, claim->base, last);
-    const struct gm_pool *pool = claim->anonymous ? NULL : gm_pool_meets(&space->pools, claim->base, last);
+    const struct gm_pool *pool =
+        claim->anonymous ? NULL : gm_pool_meets(&space->pools, claim->base, last);
 
     if (other != NULL) {
         return gm_fail_taken(space, "claim the range", other->base, other->size);
@@ -84,7 +86,8 @@ static int check_free(struct gm_space *space, const struct gm_claim *claim)
     }
     other = neighbour(space, claim->base, last);
     if (other != NULL && is_backed(other)) {
-        return gm_fail_taken(space, "claim part of a page that is backed", other->base, other->size);
+        return gm_fail_taken(space, "claim part of a page that is backed", other->base,
+                             other->size);
     }
     return GUESTMEM_OK;
 }
@@ -108,7 +111,8 @@ static int prepare_index(struct gm_space *space, uintptr_t base, struct gm_range
     return GUESTMEM_OK;
 }
 
-int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim, vm_memory_reservation_t **out)
+int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim,
+                       vm_memory_reservation_t **out)
 {
     struct gm_range_chunk *spare;
     vm_memory_reservation_t *res;
@@ -153,7 +157,8 @@ int gm_reservation_new_anonymous(struct gm_space *space, struct gm_claim *claim,
     }
     error = gm_range_check(space, 0, claim->size);
     if (error == GUESTMEM_OK) {
-        error = gm_pool_fit(space, bytes, align > page_mask() ? align : page_mask() + 1, &claim->base);
+        error =
+            gm_pool_fit(space, bytes, align > page_mask() ? align : page_mask() + 1, &claim->base);
     }
     if (error == GUESTMEM_OK) {
         error = gm_reservation_new(space, claim, res);
@@ -166,8 +171,9 @@ int gm_reservation_new_anonymous(struct gm_space *space, struct gm_claim *claim,
 
 int gm_reservation_may_drop(struct gm_space *space, vm_memory_reservation_t *res)
 {
-    return res->busy == 0 ? GUESTMEM_OK
-                          : gm_fail(space, GUESTMEM_EBUSY, "free the reservation inside its own callback", 0);
+    return res->busy == 0
+               ? GUESTMEM_OK
+               : gm_fail(space, GUESTMEM_EBUSY, "free the reservation inside its own callback", 0);
 }
 
 void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res)

@@ -6,7 +6,8 @@
  * next to whom.
  *
  *      page     |          0x9000          |
- *      emulated |[uart 0x9000][rtc 0x9100] |     two reservations share a page while neither is backed
+ *      emulated |[uart 0x9000][rtc 0x9100] |     two reservations share a page while neither is
+ * backed
  */
 #pragma once
 
@@ -45,9 +46,11 @@ int gm_range_check(struct gm_space *space, uintptr_t base, size_t size);
 int gm_reservation_check(struct gm_space *space, vm_memory_reservation_t *res);
 
 /* Make a reservation; all or nothing. */
-int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim, vm_memory_reservation_t **res);
+int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim,
+                       vm_memory_reservation_t **res);
 
-/* The same at an address of the pools' choice; claim->base is filled in. GUESTMEM_EUNMAPPED: no room. */
+/* The same at an address of the pools' choice; claim->base is filled in. GUESTMEM_EUNMAPPED: no
+ * room. */
 int gm_reservation_new_anonymous(struct gm_space *space, struct gm_claim *claim, size_t align,
                                  vm_memory_reservation_t **res);
 

@@ -9,7 +9,8 @@
 #include "failure.h"
 #include "space.h"
 
-/* The pointer to the block is of the elements' type: read and written as bytes, not as a void pointer. */
+/* The pointer to the block is of the elements' type: read and written as bytes, not as a void
+ * pointer. */
 static void *get(const void *array)
 {
     void *block;
@@ -72,8 +73,12 @@ int gm_room_reserve(struct gm_space *space, struct gm_room *room, void *array, c
     if (is_listed(space, room)) {
         give(space, room, get(array), room->capacity * element);
     } else {
-        *room = (struct gm_room){.lent = room->lent, .next = space->grown, .array = array, .count = count,
-                                 .element = element, .before = get(array),
+        *room = (struct gm_room){.lent = room->lent,
+                                 .next = space->grown,
+                                 .array = array,
+                                 .count = count,
+                                 .element = element,
+                                 .before = get(array),
                                  .before_capacity = room->capacity};
         space->grown = room;
     }

@@ -19,7 +19,8 @@ static void reverse(seL4_CPtr *first, seL4_CPtr *last)
     }
 }
 
-/* Turn falling runs round, then insert what is left out of place: cheap for what allocators give. */
+/* Turn falling runs round, then insert what is left out of place: cheap for what allocators give.
+ */
 static void sort(seL4_CPtr *at, size_t count)
 {
     for (size_t start = 0, i = 1; i <= count; i++) {
@@ -56,7 +57,8 @@ int gm_slots_fill(struct gm_space *space, struct gm_slots *slots, size_t count)
     return GUESTMEM_OK;
 }
 
-/* Whether one retype can fill all slots from `path` to slot `last`: they are of one CNode, in order. */
+/* Whether one retype can fill all slots from `path` to slot `last`: they are of one CNode, in
+ * order. */
 static bool reaches(struct gm_space *space, const cspacepath_t *path, seL4_CPtr last)
 {
     cspacepath_t end;
@@ -83,7 +85,8 @@ static size_t cut_at_border(struct gm_space *space, const cspacepath_t *path, si
     return inside;
 }
 
-size_t gm_slots_run(struct gm_space *space, const struct gm_slots *slots, size_t most, cspacepath_t *path)
+size_t gm_slots_run(struct gm_space *space, const struct gm_slots *slots, size_t most,
+                    cspacepath_t *path)
 {
     const seL4_CPtr *first = &slots->at[slots->used];
     size_t length = 1;
@@ -93,7 +96,8 @@ size_t gm_slots_run(struct gm_space *space, const struct gm_slots *slots, size_t
         length++;
     }
     vka_cspace_make_path(space->vka, *first, path);
-    return reaches(space, path, first[0] + length - 1) ? length : cut_at_border(space, path, length);
+    return reaches(space, path, first[0] + length - 1) ? length
+                                                       : cut_at_border(space, path, length);
 }
 
 void gm_slots_give_unused(struct gm_space *space, struct gm_slots *slots)

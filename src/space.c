@@ -35,8 +35,8 @@ struct gm_space *gm_space_new(vspace_t *own, vspace_t *vmm, vka_t *vka, seL4_CPt
     ps_malloc_ops_t ops;
     struct gm_space *space = NULL;
 
-    if (ps_new_stdlib_malloc_ops(&ops) != 0 || ps_malloc(&ops, sizeof(*space), (void **)&space) != 0 ||
-        space == NULL) {
+    if (ps_new_stdlib_malloc_ops(&ops) != 0 ||
+        ps_malloc(&ops, sizeof(*space), (void **)&space) != 0 || space == NULL) {
         return NULL;
     }
     memset(space, 0, sizeof(*space));

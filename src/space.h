@@ -12,8 +12,8 @@
  *               -- tables    stage-2 tables, by level
  *      reservation -- backing -- frames, alias, holdings
  *
- * The VM library makes the book-keeping (vm_memory_init) and the guest's vspace (vm_init_guest_vspace)
- * apart; the first call that needs both joins them (gm_space_of).
+ * The VM library makes the book-keeping (vm_memory_init) and the guest's vspace
+ * (vm_init_guest_vspace) apart; the first call that needs both joins them (gm_space_of).
  */
 #pragma once
 
@@ -137,15 +137,15 @@ struct gm_space {
     struct guestmem_stats stats;
     struct guestmem_failure failure;  /* of the step that failed last */
     struct guestmem_failure reported; /* of the public call that failed last */
-    uint64_t removals;        /* of frames and views, counted: what was looked up may be gone */
+    uint64_t removals; /* of frames and views, counted: what was looked up may be gone */
     struct gm_touched touched;
-    struct gm_room *grown;    /* arrays that the call under way enlarged */
-    struct gm_room ram_room;  /* of vm->mem.ram_regions; capacity 0: the array isn't ours yet */
-    size_t ram_count;         /* the same as vm->mem.num_ram_regions */
-    size_t ram_reservations;  /* registered */
-    size_t ram_pending;       /* being registered */
-    unsigned busy;            /* touches and iterators under way; fault callbacks count in reservations */
-    unsigned taking;          /* takings of frames under way: a call that ends meanwhile is an inner one */
+    struct gm_room *grown;   /* arrays that the call under way enlarged */
+    struct gm_room ram_room; /* of vm->mem.ram_regions; capacity 0: the array isn't ours yet */
+    size_t ram_count;        /* the same as vm->mem.num_ram_regions */
+    size_t ram_reservations; /* registered */
+    size_t ram_pending;      /* being registered */
+    unsigned busy;   /* touches and iterators under way; fault callbacks count in reservations */
+    unsigned taking; /* takings of frames under way: a call that ends meanwhile is an inner one */
 };
 
 /* vm->mem.reservation_cookie */
@@ -163,7 +163,8 @@ static inline struct gm_space *gm_space_of(vm_t *vm)
     if (vm == NULL || vm->mem.reservation_cookie == NULL) {
         return NULL;
     }
-    return vm->mem.reservation_cookie->space != NULL ? vm->mem.reservation_cookie->space : gm_space_join(vm);
+    return vm->mem.reservation_cookie->space != NULL ? vm->mem.reservation_cookie->space
+                                                     : gm_space_join(vm);
 }
 
 /* Whether a callback or an iterator of the space is under way: it can't be taken down. */
@@ -175,7 +176,8 @@ bool gm_vspace_is_ours(const vspace_t *vspace);
 /* Make the space of a new guest vspace, or NULL. */
 struct gm_space *gm_space_new(vspace_t *own, vspace_t *vmm, vka_t *vka, seL4_CPtr root);
 
-/* Take a whole space down: all reservations, pools, tables, and the space itself. Never allocates. */
+/* Take a whole space down: all reservations, pools, tables, and the space itself. Never allocates.
+ */
 void gm_space_drop(struct gm_space *space);
 
 /* Bytes of book-keeping, counted. NULL: none left. */

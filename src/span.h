@@ -28,7 +28,7 @@ struct gm_span gm_span_start(struct gm_space *space, uintptr_t base, uintptr_t l
 bool gm_span_next(struct gm_span *span);
 
 /*
- * Populate [base, last], and with `views` let the VMM see it; all or nothing. GUESTMEM_EUNMAPPED: some
- * of it isn't reserved, or has no source of frames.
+ * Populate [base, last], and with `views` let the VMM see it; all or nothing. GUESTMEM_EUNMAPPED:
+ * some of it isn't reserved, or has no source of frames.
  */
 int gm_span_populate(struct gm_space *space, uintptr_t base, uintptr_t last, bool views);

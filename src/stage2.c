@@ -68,7 +68,8 @@ static int take_table(struct gm_space *space, vka_object_t *table)
         return error;
     }
     table->cptr = path.capPtr;
-    error = vka_utspace_alloc(space->vka, &path, seL4_ARM_PageTableObject, seL4_PageTableBits, &table->ut);
+    error = vka_utspace_alloc(space->vka, &path, seL4_ARM_PageTableObject, seL4_PageTableBits,
+                              &table->ut);
     if (error != 0) {
         gm_slot_give(space, path.capPtr);
         return gm_fail(space, GUESTMEM_ENOTABLE, "take a page table from the allocator", error);
@@ -154,7 +155,8 @@ static int prepare_run(struct gm_space *space, uintptr_t gpa, uintptr_t last, un
         uintptr_t step = (uintptr_t)1 << gm_arch_table_bits(level);
 
         for (uintptr_t base = table_base(level, gpa); base <= last; base += step) {
-            int error = find(space, level, base) != NULL ? GUESTMEM_OK : add_table(space, level, base);
+            int error =
+                find(space, level, base) != NULL ? GUESTMEM_OK : add_table(space, level, base);
 
             if (error != GUESTMEM_OK) {
                 return error;
@@ -180,8 +182,8 @@ int gm_stage2_prepare(struct gm_space *space, uintptr_t base, const struct gm_ex
 {
     for (size_t i = 0; i < frames->count; i++) {
         const struct gm_extent *extent = &frames->at[i];
-        int error = prepare_run(space, gpa_of(base, extent->page), gpa_of(base, gm_extent_end(extent)) - 1,
-                                extent->size);
+        int error = prepare_run(space, gpa_of(base, extent->page),
+                                gpa_of(base, gm_extent_end(extent)) - 1, extent->size);
 
         if (error != GUESTMEM_OK) {
             gm_stage2_abandon(space, base, frames);
@@ -192,7 +194,8 @@ int gm_stage2_prepare(struct gm_space *space, uintptr_t base, const struct gm_ex
 }
 
 /* Count `count` leaves from gpa on in or out of the tables that hold them. */
-static void count_leaves(struct gm_space *space, unsigned size, uintptr_t gpa, uint64_t count, bool in)
+static void count_leaves(struct gm_space *space, unsigned size, uintptr_t gpa, uint64_t count,
+                         bool in)
 {
     unsigned bits = gm_arch_frame_bits[size];
 
@@ -211,16 +214,19 @@ static void count_leaves(struct gm_space *space, unsigned size, uintptr_t gpa, u
 }
 
 /* Map the frames of one extent; `done` says how many it were. */
-static int map_run(struct gm_space *space, uintptr_t gpa, const struct gm_extent *extent, uint32_t *done)
+static int map_run(struct gm_space *space, uintptr_t gpa, const struct gm_extent *extent,
+                   uint32_t *done)
 {
     seL4_CapRights_t rights = gm_rights_to_cap(extent->rights);
     uintptr_t step = (uintptr_t)1 << gm_arch_frame_bits[extent->size];
 
     for (*done = 0; *done < extent->count; (*done)++, gpa += step) {
-        int error = gm_arch_frame_map(extent->cptr + *done, space->root, gpa, rights, extent->device);
+        int error =
+            gm_arch_frame_map(extent->cptr + *done, space->root, gpa, rights, extent->device);
 
         if (error != 0) {
-            return gm_fail(space, extent->owned ? GUESTMEM_EKERNEL : GUESTMEM_EFRAME, "map a frame", error);
+            return gm_fail(space, extent->owned ? GUESTMEM_EKERNEL : GUESTMEM_EFRAME, "map a frame",
+                           error);
         }
     }
     return GUESTMEM_OK;
@@ -277,10 +283,12 @@ static struct gm_extent part_of(const struct gm_extent *extent, uint64_t from, u
     return part;
 }
 
-void gm_stage2_unmap(struct gm_space *space, const struct gm_extents *frames, uint64_t from, uint64_t to)
+void gm_stage2_unmap(struct gm_space *space, const struct gm_extents *frames, uint64_t from,
+                     uint64_t to)
 {
     (void)space;
-    for (size_t i = gm_extents_above(frames, from); i < frames->count && frames->at[i].page < to; i++) {
+    for (size_t i = gm_extents_above(frames, from); i < frames->count && frames->at[i].page < to;
+         i++) {
         if (!frames->at[i].owned) {
             struct gm_extent part = part_of(&frames->at[i], from, to);
 
@@ -289,10 +297,11 @@ void gm_stage2_unmap(struct gm_space *space, const struct gm_extents *frames, ui
     }
 }
 
-void gm_stage2_uncount(struct gm_space *space, uintptr_t base, const struct gm_extents *frames, uint64_t from,
-                       uint64_t to)
+void gm_stage2_uncount(struct gm_space *space, uintptr_t base, const struct gm_extents *frames,
+                       uint64_t from, uint64_t to)
 {
-    for (size_t i = gm_extents_above(frames, from); i < frames->count && frames->at[i].page < to; i++) {
+    for (size_t i = gm_extents_above(frames, from); i < frames->count && frames->at[i].page < to;
+         i++) {
         struct gm_extent part = part_of(&frames->at[i], from, to);
 
         count_leaves(space, part.size, gpa_of(base, part.page), part.count, false);

@@ -37,7 +37,8 @@ const struct gm_view *gm_views_find(const struct gm_views *views, uint64_t page)
     return at < views->count && views->at[at].page <= page ? &views->at[at] : NULL;
 }
 
-/* What the view of a frame covers: the frame, or the aligned stretch around it, in the reservation. */
+/* What the view of a frame covers: the frame, or the aligned stretch around it, in the reservation.
+ */
 static struct gm_view cover(const struct vm_memory_reservation *res, uint64_t page, unsigned size)
 {
     uint64_t first_page = gm_page_base(res) >> gm_arch_frame_bits[0];
@@ -51,7 +52,8 @@ static struct gm_view cover(const struct vm_memory_reservation *res, uint64_t pa
 }
 
 /* The frame of a large view is all that is in it, so that where this one can be mapped, all can. */
-static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_size, bool device, seL4_CPtr copy)
+static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_size, bool device,
+                   seL4_CPtr copy)
 {
     unsigned size = GM_ARCH_SIZE_COUNT;
     void *base = NULL;
@@ -60,8 +62,8 @@ static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_
 
     while (size-- > 0 && view->pages % gm_size_pages(size) != 0) {
     }
-    error = gm_place_take(space, copy, frame_size, (size_t)view->pages << gm_arch_frame_bits[0], size, device, &base,
-                          &reservation);
+    error = gm_place_take(space, copy, frame_size, (size_t)view->pages << gm_arch_frame_bits[0],
+                          size, device, &base, &reservation);
     if (error == GUESTMEM_OK) {
         view->base = (uintptr_t)base;
         view->reservation = reservation.res;
@@ -69,8 +71,8 @@ static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_
     return error;
 }
 
-int gm_view_make(struct gm_space *space, const struct vm_memory_reservation *res, struct gm_views *views,
-                 uint64_t page, unsigned size, bool device, seL4_CPtr copy)
+int gm_view_make(struct gm_space *space, const struct vm_memory_reservation *res,
+                 struct gm_views *views, uint64_t page, unsigned size, bool device, seL4_CPtr copy)
 {
     struct gm_view view = cover(res, page, size);
     size_t at;

@@ -2,12 +2,12 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * What goes beyond the compatible interface: policy, teardown, rights, returning memory, statistics,
- * a walk over the memory map, and errors with a type and a text.
+ * What goes beyond the compatible interface: policy, teardown, rights, returning memory,
+ * statistics, a walk over the memory map, and errors with a type and a text.
  *
- * Errors: calls that return int give GUESTMEM_OK (0) or a negative enum guestmem_error, log nothing,
- * and change nothing when they fail. guestmem_last_failure() says more about the VM's last failure,
- * also after a call of the compatible interface. Threads: as in sel4vm/guest_memory.h.
+ * Errors: calls that return int give GUESTMEM_OK (0) or a negative enum guestmem_error, log
+ * nothing, and change nothing when they fail. guestmem_last_failure() says more about the VM's last
+ * failure, also after a call of the compatible interface. Threads: as in sel4vm/guest_memory.h.
  */
 #pragma once
 
@@ -23,11 +23,11 @@ extern "C" {
 
 enum guestmem_error {
     GUESTMEM_OK = 0,
-    GUESTMEM_EINVAL = -1,    /* an argument that is never right: null, zero, not aligned, unknown */
-    GUESTMEM_ERANGE = -2,    /* the range wraps, or ends behind the guest's address space */
-    GUESTMEM_ETAKEN = -3,    /* something else is claimed, or backed, there; the failure names both */
-    GUESTMEM_ESTALE = -4,    /* the reservation is of another VM, or was freed */
-    GUESTMEM_EMAPPED = -5,   /* it is backed already */
+    GUESTMEM_EINVAL = -1,  /* an argument that is never right: null, zero, not aligned, unknown */
+    GUESTMEM_ERANGE = -2,  /* the range wraps, or ends behind the guest's address space */
+    GUESTMEM_ETAKEN = -3,  /* something else is claimed, or backed, there; the failure names both */
+    GUESTMEM_ESTALE = -4,  /* the reservation is of another VM, or was freed */
+    GUESTMEM_EMAPPED = -5, /* it is backed already */
     GUESTMEM_EUNMAPPED = -6, /* nothing is reserved, backed or registered there */
     GUESTMEM_EBUSY = -7,     /* not from inside a fault callback of the same reservation */
     GUESTMEM_ENOMEM = -8,    /* no bytes for book-keeping */
@@ -66,36 +66,38 @@ int guestmem_failure_text(const struct guestmem_failure *failure, char *text, si
 
 enum guestmem_populate {
     GUESTMEM_POPULATE_EAGER, /* a backing call maps every frame */
-    GUESTMEM_POPULATE_LAZY,  /* each frame is taken and mapped at the first access to it; frames at given
-                              * physical addresses at once even so, before somebody else takes them */
+    /* Each frame is taken and mapped at the first access to it; frames at given physical addresses
+     * at once even so, before somebody else takes them. */
+    GUESTMEM_POPULATE_LAZY,
 };
 
 enum guestmem_memory_type {
-    GUESTMEM_MEMORY_AUTO,   /* device memory where the untypeds say device, else cacheable; RAM always cacheable */
+    GUESTMEM_MEMORY_AUTO, /* device memory where the untypeds say device, else cacheable; RAM always
+                             cacheable */
     GUESTMEM_MEMORY_NORMAL, /* cacheable: framebuffers, prefetchable BARs */
     GUESTMEM_MEMORY_DEVICE,
 };
 
 enum guestmem_discarded {
     GUESTMEM_DISCARDED_POPULATES, /* discarded RAM is populated, cleared, at its next use */
-    GUESTMEM_DISCARDED_REFUSES,   /* it faults to the reservation's callback, and can't be touched */
+    GUESTMEM_DISCARDED_REFUSES, /* it faults to the reservation's callback, and can't be touched */
 };
 
 /*
- * How ranges are backed. A frame can't be split or joined with its contents kept, so rights, sharing
- * and dirty tracking work frame by frame: smaller frames give a finer grain there, larger ones cost
- * less (1 GiB of RAM takes 512 caps and one table in 2 MiB frames, 262,144 caps and 513 tables in
- * 4 KiB ones).
+ * How ranges are backed. A frame can't be split or joined with its contents kept, so rights,
+ * sharing and dirty tracking work frame by frame: smaller frames give a finer grain there, larger
+ * ones cost less (1 GiB of RAM takes 512 caps and one table in 2 MiB frames, 262,144 caps and 513
+ * tables in 4 KiB ones).
  */
 struct guestmem_policy {
     /* Largest frame: 12, 21 or 30 bits. Default 21. With 30, one kernel call clears 1 GiB, some 100
      * million instructions during which the core does nothing else; never chosen unasked. */
     unsigned frame_bits_max;
-    enum guestmem_populate populate;         /* default eager */
-    enum guestmem_memory_type memory_type;   /* default auto */
-    enum guestmem_discarded discarded;       /* default populates */
-    /* Most bytes of frames that one kernel call makes, since it can't be preempted; at least one frame
-     * is made. Default 16 MiB. */
+    enum guestmem_populate populate;       /* default eager */
+    enum guestmem_memory_type memory_type; /* default auto */
+    enum guestmem_discarded discarded;     /* default populates */
+    /* Most bytes of frames that one kernel call makes, since it can't be preempted; at least one
+     * frame is made. Default 16 MiB. */
     size_t call_bytes_max;
     /* Memory is taken in untypeds of at most 2^this bytes and given back in the same units. Smaller
      * ones let guestmem_ram_discard() return less at a time, and cost a slot and some invocations
@@ -126,20 +128,22 @@ typedef void (*guestmem_release_fn)(vm_t *vm, seL4_CPtr frame, size_t size_bits,
 
 /*
  * vm_map_reservation() for iterators that allocate: every frame that the iterator gives is released
- * with `release`, once: at free or teardown, or before this call returns if it fails. `release` must
- * not call the library with the same VM.
+ * with `release`, once: at free or teardown, or before this call returns if it fails. `release`
+ * must not call the library with the same VM.
  */
-int guestmem_map_iterator(vm_t *vm, vm_memory_reservation_t *reservation, memory_map_iterator_fn map_iterator,
-                          guestmem_release_fn release, void *cookie);
+int guestmem_map_iterator(vm_t *vm, vm_memory_reservation_t *reservation,
+                          memory_map_iterator_fn map_iterator, guestmem_release_fn release,
+                          void *cookie);
 
-/* Back what is lazy in [base, base + size), all of it or nothing. GUESTMEM_EUNMAPPED: not reserved and
- * given a source of frames all through. */
+/* Back what is lazy in [base, base + size), all of it or nothing. GUESTMEM_EUNMAPPED: not reserved
+ * and given a source of frames all through. */
 int guestmem_populate(vm_t *vm, uintptr_t base, size_t size);
 
 /*
- * Change the guest's rights to a backed range of one reservation. GUESTMEM_EGRAIN: an end lies inside a
- * frame; GUESTMEM_EUNMAPPED: some of it isn't populated, or is another reservation's. Rights are read-write, read-only or none; write-only
- * is GUESTMEM_EINVAL. The VMM's own view stays read-write.
+ * Change the guest's rights to a backed range of one reservation. GUESTMEM_EGRAIN: an end lies
+ * inside a frame; GUESTMEM_EUNMAPPED: some of it isn't populated, or is another reservation's.
+ * Rights are read-write, read-only or none; write-only is GUESTMEM_EINVAL. The VMM's own view stays
+ * read-write.
  */
 int guestmem_set_rights(vm_t *vm, uintptr_t base, size_t size, seL4_CapRights_t rights);
 
@@ -149,19 +153,18 @@ int guestmem_created_destroy(vm_t *vm, uintptr_t addr);
 
 /* ------------------------------------------------------------------------------------- RAM */
 
-/* vm_ram_mark_allocated() and vm_ram_free() with an error: GUESTMEM_EUNMAPPED unless all of the range
- * is RAM that isn't marked so already. */
+/* vm_ram_mark_allocated() and vm_ram_free() with an error: GUESTMEM_EUNMAPPED unless all of the
+ * range is RAM that isn't marked so already. */
 int guestmem_ram_mark(vm_t *vm, uintptr_t start, size_t bytes, bool allocated);
 
 /*
- * Give the frames of [start, start + bytes) back; the range stays RAM and reserved, and its contents
- * are lost. What happens at its next use is the policy's `discarded`. Memory goes back to the
- * allocator when the whole untyped that it came from is unused (policy: untyped_bits_max; lazily
- * populated frames are untypeds of their own); until then the VM keeps it. The caller's frames are
- * unmapped, and released if they have a release function.
- * GUESTMEM_EGRAIN: an end lies inside a frame; or, in RAM at given physical addresses, inside an untyped,
- * since that very memory is only to be had again when the allocator has it. GUESTMEM_EUNMAPPED: not RAM
- * all through.
+ * Give the frames of [start, start + bytes) back; the range stays RAM and reserved, and its
+ * contents are lost. What happens at its next use is the policy's `discarded`. Memory goes back to
+ * the allocator when the whole untyped that it came from is unused (policy: untyped_bits_max;
+ * lazily populated frames are untypeds of their own); until then the VM keeps it. The caller's
+ * frames are unmapped, and released if they have a release function. GUESTMEM_EGRAIN: an end lies
+ * inside a frame; or, in RAM at given physical addresses, inside an untyped, since that very memory
+ * is only to be had again when the allocator has it. GUESTMEM_EUNMAPPED: not RAM all through.
  */
 int guestmem_ram_discard(vm_t *vm, uintptr_t start, size_t bytes);
 
@@ -172,7 +175,7 @@ enum { GUESTMEM_SIZE_COUNT = 3 }; /* frame sizes: 4 KiB, 2 MiB, 1 GiB, in this o
 struct guestmem_stats {
     size_t frames[GUESTMEM_SIZE_COUNT];       /* mapped in the guest */
     size_t alias_frames[GUESTMEM_SIZE_COUNT]; /* mapped in the VMM */
-    size_t fallbacks[GUESTMEM_SIZE_COUNT];    /* times that memory was too fragmented for this size */
+    size_t fallbacks[GUESTMEM_SIZE_COUNT]; /* times that memory was too fragmented for this size */
     size_t reservations;
     size_t slots;    /* cap slots that the library holds: frames, aliases, tables, untypeds */
     size_t untypeds; /* untyped objects and single frames taken from the allocator */
@@ -200,26 +203,27 @@ struct guestmem_map_entry {
     enum guestmem_kind kind;
     size_t frames[GUESTMEM_SIZE_COUNT]; /* mapped now; fewer than the range takes if it is lazy */
     bool lazy;
-    bool anonymous;   /* out of a pool */
-    bool device;      /* the first frame is mapped as device memory */
-    bool can_read;    /* the guest's rights to the first frame */
+    bool anonymous; /* out of a pool */
+    bool device;    /* the first frame is mapped as device memory */
+    bool can_read;  /* the guest's rights to the first frame */
     bool can_write;
-    void *vmm_addr;   /* where the VMM sees the range's start; NULL if no view has been made */
+    void *vmm_addr; /* where the VMM sees the range's start; NULL if no view has been made */
     memory_fault_callback_fn fault_callback;
     void *fault_cookie;
 };
 
-/* Call `visit` for each pool and reservation in ascending order of address until it answers non-zero,
- * which is then the result. It may not change the VM's memory. */
-int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry, void *cookie), void *cookie);
+/* Call `visit` for each pool and reservation in ascending order of address until it answers
+ * non-zero, which is then the result. It may not change the VM's memory. */
+int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry, void *cookie),
+                  void *cookie);
 
 /* ---------------------------------------------------------------------------------- the end */
 
 /*
  * Take down the memory of a VM in any state, half-built ones included: everything that the library
- * made goes back to where it came from, the caller's frames are unmapped. Never allocates. The order:
- * first stop the vcpus, then this, then free vcpus and vm->mem.vm_vspace_root, which are whoever made
- * them's. All reservations, and pointers to the VMM's views, are invalid afterwards.
+ * made goes back to where it came from, the caller's frames are unmapped. Never allocates. The
+ * order: first stop the vcpus, then this, then free vcpus and vm->mem.vm_vspace_root, which are
+ * whoever made them's. All reservations, and pointers to the VMM's views, are invalid afterwards.
  * A second call does nothing. GUESTMEM_EBUSY: from inside a fault callback.
  */
 int guestmem_destroy(vm_t *vm);

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * What the other files of a VM library call: bring-up of the guest's address space, and the way in for
- * the guest's memory faults. VMMs don't need this header.
+ * What the other files of a VM library call: bring-up of the guest's address space, and the way in
+ * for the guest's memory faults. VMMs don't need this header.
  */
 #pragma once
 
@@ -32,7 +32,8 @@ int vm_init_guest_vspace(vspace_t *loader, vspace_t *vmm, vspace_t *new_vspace, 
  * (FAULT_RESTART), else ask the callback of the reservation that holds the whole range, else
  * FAULT_UNHANDLED. The caller asks the VM's unhandled handler.
  */
-memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size);
+memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                             size_t size);
 
 /* vm_map_reservation() that always maps at once, whatever the policy says. Returns 0 or -1. */
 int map_vm_memory_reservation(vm_t *vm, vm_memory_reservation_t *vm_reservation,

@@ -14,8 +14,9 @@ extern "C" {
 #endif
 
 /*
- * Mirror the guest's memory in an IO space, so that a pass-through device's DMA sees it. To be called
- * before any mapping is made. AArch64's kernel has no IO space that can be mapped: always -1 there.
+ * Mirror the guest's memory in an IO space, so that a pass-through device's DMA sees it. To be
+ * called before any mapping is made. AArch64's kernel has no IO space that can be mapped: always -1
+ * there.
  */
 int vm_guest_add_iospace(vm_t *vm, vspace_t *loader, seL4_CPtr iospace);
 

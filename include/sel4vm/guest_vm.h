@@ -34,11 +34,13 @@ typedef struct vm_run vm_run_t;
 typedef struct vm_arch vm_arch_t;
 
 /* Asked when no reservation holds the accessed range, or its callback answers FAULT_UNHANDLED. */
-typedef memory_fault_result_t (*unhandled_mem_fault_callback_fn)(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t paddr,
-                                                                 size_t len, void *cookie);
+typedef memory_fault_result_t (*unhandled_mem_fault_callback_fn)(vm_t *vm, vm_vcpu_t *vcpu,
+                                                                 uintptr_t paddr, size_t len,
+                                                                 void *cookie);
 
 /* Asked when a message arrives at the host endpoint that isn't from a vcpu. */
-typedef int (*notification_callback_fn)(vm_t *vm, seL4_Word badge, seL4_MessageInfo_t tag, void *cookie);
+typedef int (*notification_callback_fn)(vm_t *vm, seL4_Word badge, seL4_MessageInfo_t tag,
+                                        void *cookie);
 
 /* A range of guest RAM; see guest_ram.h. */
 struct vm_ram_region {
@@ -112,12 +114,15 @@ int vm_run(vm_t *vm);
 /* Let a vcpu run; its context must have been set. Returns 0 or -1. */
 int vcpu_start(vm_vcpu_t *vcpu);
 
-/* Set, or with NULL remove, the handler of memory faults that nothing else handles. Returns 0 or -1. */
-int vm_register_unhandled_mem_fault_callback(vm_t *vm, unhandled_mem_fault_callback_fn fault_handler,
+/* Set, or with NULL remove, the handler of memory faults that nothing else handles. Returns 0 or
+ * -1. */
+int vm_register_unhandled_mem_fault_callback(vm_t *vm,
+                                             unhandled_mem_fault_callback_fn fault_handler,
                                              void *cookie);
 
 /* Set the handler of messages at the host endpoint that come from no vcpu. Returns 0 or -1. */
-int vm_register_notification_callback(vm_t *vm, notification_callback_fn notification_callback, void *cookie);
+int vm_register_notification_callback(vm_t *vm, notification_callback_fn notification_callback,
+                                      void *cookie);
 
 #ifdef __cplusplus
 }

@@ -19,10 +19,12 @@ typedef struct fault fault_t;
 typedef struct vm vm_t;
 typedef struct vm_vcpu vm_vcpu_t;
 
-/* Answers a guest's SMC; `regs` holds its arguments and takes its results. 0, or non-zero to stop. */
+/* Answers a guest's SMC; `regs` holds its arguments and takes its results. 0, or non-zero to stop.
+ */
 typedef int (*smc_handler_callback_fn)(vm_vcpu_t *vcpu, seL4_UserContext *regs);
 
-/* Asked for each vcpu exit that nothing else handles; `hsr` is the syndrome (ESR_EL2). 0 = handled. */
+/* Asked for each vcpu exit that nothing else handles; `hsr` is the syndrome (ESR_EL2). 0 = handled.
+ */
 typedef int (*unhandled_vcpu_fault_callback_fn)(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie);
 
 #define VM_CSPACE_SIZE_BITS 4
@@ -39,7 +41,8 @@ struct vm_vcpu_arch {
     void *unhandled_vcpu_callback_cookie;
 };
 
-/* Set, or with NULL remove, the handler of vcpu exits that nothing else handles. Returns 0 or -1. */
+/* Set, or with NULL remove, the handler of vcpu exits that nothing else handles. Returns 0 or -1.
+ */
 int vm_register_unhandled_vcpu_fault_callback(vm_vcpu_t *vcpu,
                                               unhandled_vcpu_fault_callback_fn vcpu_fault_callback,
                                               void *cookie);

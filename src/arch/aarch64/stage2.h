@@ -64,19 +64,22 @@ static inline seL4_ARM_VMAttributes gm_arch_attributes(bool device)
     return device ? (seL4_ARM_VMAttributes)0 : seL4_ARM_Default_VMAttributes;
 }
 
-static inline int gm_arch_frame_map(seL4_CPtr frame, seL4_CPtr root, uintptr_t gpa, seL4_CapRights_t rights,
-                                    bool device)
+static inline int gm_arch_frame_map(seL4_CPtr frame, seL4_CPtr root, uintptr_t gpa,
+                                    seL4_CapRights_t rights, bool device)
 {
     return (int)seL4_ARM_Page_Map(frame, root, gpa, rights, gm_arch_attributes(device));
 }
 
-/* Whether the kernel refuses a frame at `vaddr` because a table is where its entry would be; if not,
- * the frame may be mapped there now. */
-static inline bool gm_arch_frame_blocked(seL4_CPtr frame, seL4_CPtr root, uintptr_t vaddr, unsigned size)
+/* Whether the kernel refuses a frame at `vaddr` because a table is where its entry would be; if
+ * not, the frame may be mapped there now. */
+static inline bool gm_arch_frame_blocked(seL4_CPtr frame, seL4_CPtr root, uintptr_t vaddr,
+                                         unsigned size)
 {
-    int error = (int)seL4_ARM_Page_Map(frame, root, vaddr, seL4_NoRights, seL4_ARM_Default_VMAttributes);
+    int error =
+        (int)seL4_ARM_Page_Map(frame, root, vaddr, seL4_NoRights, seL4_ARM_Default_VMAttributes);
 
-    return error == (int)seL4_FailedLookup && seL4_MappingFailedLookupLevel() < gm_arch_frame_bits[size];
+    return error == (int)seL4_FailedLookup &&
+           seL4_MappingFailedLookupLevel() < gm_arch_frame_bits[size];
 }
 
 static inline int gm_arch_frame_unmap(seL4_CPtr frame)
@@ -95,7 +98,8 @@ static inline int gm_arch_frame_paddr(seL4_CPtr frame, uintptr_t *paddr)
 /* Write what the VMM put into a frame back to memory, by the cap of the VMM's mapping. */
 static inline int gm_arch_frame_clean(seL4_CPtr frame, unsigned size)
 {
-    return (int)seL4_ARM_Page_CleanInvalidate_Data(frame, 0, (seL4_Word)1 << gm_arch_frame_bits[size]);
+    return (int)seL4_ARM_Page_CleanInvalidate_Data(frame, 0,
+                                                   (seL4_Word)1 << gm_arch_frame_bits[size]);
 }
 
 static inline int gm_arch_table_map(seL4_CPtr table, seL4_CPtr root, uintptr_t gpa)
