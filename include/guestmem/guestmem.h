@@ -26,7 +26,7 @@ enum guestmem_error {
     GUESTMEM_EINVAL = -1,  /* an argument that is never right: null, zero, not aligned, unknown */
     GUESTMEM_ERANGE = -2,  /* the range wraps, or ends behind the guest's address space */
     GUESTMEM_ETAKEN = -3,  /* something else is claimed, or backed, there; the failure names both */
-    GUESTMEM_ESTALE = -4,  /* the reservation is of another VM, or was freed */
+    GUESTMEM_ESTALE = -4,  /* of another VM, or freed, and no new one took its place */
     GUESTMEM_EMAPPED = -5, /* it is backed already */
     GUESTMEM_EUNMAPPED = -6, /* nothing is reserved, backed or registered there */
     GUESTMEM_EBUSY = -7,     /* not from inside a fault callback of the same reservation */
@@ -180,7 +180,7 @@ struct guestmem_stats {
     size_t slots;    /* cap slots that the library holds: frames, aliases, tables, untypeds */
     size_t untypeds; /* untyped objects and single frames taken from the allocator */
     size_t tables;   /* stage-2 tables below the root */
-    size_t bytes;    /* of the library's book-keeping, taken from malloc */
+    size_t bytes;    /* of book-keeping, from malloc; without the fixed part of a VM */
     uint64_t faults; /* since the start: guest accesses dispatched, */
     uint64_t faults_populated; /* of them answered by populating, */
     uint64_t faults_unhandled; /* and in no reservation */
