@@ -334,6 +334,18 @@ static void a_touch_may_register_more_ram(struct gm_env *env, vm_t *vm)
     GM_CHECK_GUEST_FILLED(env, vm, BASE, 0x42, 40 * GM_PAGE);
 }
 
+/* The VMM's address space may hand out again what had small pages, and keep their table there. */
+static void large_frames_can_be_touched_where_small_pages_were(struct gm_env *env, vm_t *vm)
+{
+    enum { SMALL_PAGES = 1500 };
+    void *pages = vspace_new_pages(env->vmm, seL4_AllRights, SMALL_PAGES, GM_BITS_4K);
+
+    GM_CHECK_NOT_NULL(pages);
+    vspace_unmap_pages(env->vmm, pages, SMALL_PAGES, GM_BITS_4K, VSPACE_FREE);
+    make_ram(vm, BASE, 6 * GM_MIB);
+    check_write_and_read(env, vm, BASE, 6 * GM_MIB);
+}
+
 static void huge_frames_can_be_touched(struct gm_env *env, vm_t *vm)
 {
     struct gm_giver giver = {.env = env, .size_bits = GM_BITS_1G, .rights = seL4_AllRights};
@@ -364,6 +376,7 @@ static const struct gm_case cases[] = {
     GM_CASE(ram_that_the_guest_may_not_write_can_be_written_by_the_vmm),
     GM_CASE(identity_ram_can_be_touched),
     GM_CASE(the_read_and_write_callbacks_honour_the_offset),
+    GM_CASE(large_frames_can_be_touched_where_small_pages_were),
     GM_CASE(a_touch_may_touch),
     GM_CASE(a_touch_may_register_more_ram),
     GM_CASE_WITH(huge_frames_can_be_touched, .ram_bytes = 3 * GM_GIB),
