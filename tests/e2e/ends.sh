@@ -72,9 +72,23 @@ if [ -e /dev/full ]; then
     "$RUN" --script one.script --trace /dev/full >out 2>err </dev/null
     holds "status 1" test $? -eq 1
     says err '^guestmem-run: trace /dev/full: No space left'
+    "$RUN" --help >/dev/full 2>err
+    holds "status 1" test $? -eq 1
+    says err '^guestmem-run: standard output: No space left'
 else
     echo "skipped: output to a full disk: there is no /dev/full"
 fi
+
+# --- output that was never there: what the guest writes must not go into some file opened later
+what="standard output closed"
+"$RUN" --script one.script >&- 2>err </dev/null
+holds "status 1" test $? -eq 1
+says err '^guestmem-run: standard output: Bad file descriptor'
+
+what="files may not grow"
+(ulimit -f 100 && exec "$RUN" --script one.script >out 2>err </dev/null)
+holds "status 1" test $? -eq 1
+says err "^guestmem-run: can't bring up 128 MiB: File too large"
 
 # --- with nothing to type: a guest that is left alone, no colours in a file
 run 124 --timeout 5 --map

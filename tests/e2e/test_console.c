@@ -226,17 +226,33 @@ static void signals_leave_the_terminal_as_it_was(void **state)
     assert_signal_ends_with(SIGQUIT);
 }
 
-static void an_abort_leaves_the_terminal_as_it_was(void **state)
+static void assert_crash_restores(int number)
 {
     int status;
 
-    (void)state;
     start_at_prompt(console);
-    assert_int_equal(kill(session.child, SIGABRT), 0);
+    assert_int_equal(kill(session.child, number), 0);
     status = finish();
     assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_int_equal(WTERMSIG(status), number);
     assert_restored();
+}
+
+static void an_abort_leaves_the_terminal_as_it_was(void **state)
+{
+    (void)state;
+    assert_crash_restores(SIGABRT);
+}
+
+static void a_crash_leaves_the_terminal_as_it_was(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    print_message("skipped: crashes are the sanitizer's to report\n");
+    skip();
+#endif
+    assert_crash_restores(SIGSEGV);
+    assert_crash_restores(SIGBUS);
 }
 
 static void a_timeout_leaves_the_terminal_as_it_was(void **state)
@@ -306,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_terminal_is_a_console_unasked),
         cmocka_unit_test(signals_leave_the_terminal_as_it_was),
         cmocka_unit_test(an_abort_leaves_the_terminal_as_it_was),
+        cmocka_unit_test(a_crash_leaves_the_terminal_as_it_was),
         cmocka_unit_test(a_timeout_leaves_the_terminal_as_it_was),
         cmocka_unit_test(a_guest_that_fails_leaves_the_terminal_as_it_was),
         cmocka_unit_test(raw_mode_comes_back_after_a_stop),

@@ -5,11 +5,13 @@
  * guestmem-run: the U-Boot VMM on a Linux host.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <guestmem/guestmem.h>
 #include <guestmem/host.h>
@@ -238,10 +240,7 @@ static int run_guest(struct run *run)
     uboot_vmm_run(&run->vmm);
     stop_halts_with_nothing();
     run->run_ns = now_ns() - start;
-    if (run->options.console) {
-        fputs("\r\n", stdout);
-    }
-    terminal_flush();
+    terminal_end_line();
     terminal_restore();
     return STATUS_OK;
 }
@@ -380,11 +379,23 @@ static int status_of_output(int status)
     return STATUS_FAILED;
 }
 
+/* A standard stream that was closed would be the number of the next file opened, guest memory
+ * included. Something stands in for it that fails as a closed one does. */
+static void occupy_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static struct run run;
     int status;
 
+    occupy_streams();
     if (!options_parse(&run.options, argc, argv, &status)) {
         return status;
     }

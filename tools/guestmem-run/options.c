@@ -231,8 +231,11 @@ static int settle(struct options *options)
 
 static bool print_and_end(const char *text, int *status)
 {
-    fputs(text, stdout);
-    *status = fflush(stdout) == 0 ? STATUS_OK : STATUS_FAILED;
+    *status = STATUS_OK;
+    if (fputs(text, stdout) == EOF || fflush(stdout) != 0) {
+        complain("standard output: %s", strerror(errno));
+        *status = STATUS_FAILED;
+    }
     return false;
 }
 

@@ -93,6 +93,17 @@ static bool is_ignored(int number)
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+/* A sanitizer's handler stays, and reports. */
+static void catch_crash(int number)
+{
+    struct sigaction action;
+
+    if (sigaction(number, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+        action.sa_handler == SIG_DFL) {
+        catch (number, on_crash);
+    }
+}
+
 void stop_install(unsigned timeout_s)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
@@ -105,7 +116,10 @@ void stop_install(unsigned timeout_s)
     }
     catch (SIGALRM, on_signal);
     catch (SIGPIPE, SIG_IGN);
-    catch (SIGABRT, on_crash);
+    catch (SIGXFSZ, SIG_IGN);
+    catch_crash(SIGABRT);
+    catch_crash(SIGBUS);
+    catch_crash(SIGSEGV);
     catch (SIGCONT, on_continue);
     if (timeout_s != 0) {
         setitimer(ITIMER_REAL, &timer, NULL);

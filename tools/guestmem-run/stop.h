@@ -18,8 +18,8 @@ enum stop_reason {
     STOP_DONE,   /* the script has nothing more to send */
 };
 
-/* Catch signals, and start the clock unless `timeout_s` is 0. Ignores SIGPIPE: writes fail instead.
- */
+/* Catch signals, and start the clock unless `timeout_s` is 0. Ignores SIGPIPE and SIGXFSZ: writes
+ * fail instead. */
 void stop_install(unsigned timeout_s);
 
 /* From now on, ask `halt` to stop the guest as well. It must be safe to call in a signal handler.

@@ -102,6 +102,7 @@ static bool guest_only_asks(bool start_again)
 /* ------------------------------------------------------------------------------------- output */
 
 static int output_error;
+static char last_put = '\n';
 
 bool terminal_output_works(int *error)
 {
@@ -123,6 +124,7 @@ void terminal_put(char byte, void *cookie)
 {
     (void)cookie;
     guest_only_asks(true);
+    last_put = byte;
     if (output_error == 0 && putchar(byte) == EOF) {
         output_error = errno;
         stop_ask(STOP_OUTPUT);
@@ -130,6 +132,15 @@ void terminal_put(char byte, void *cookie)
     if (byte == '\n') {
         terminal_flush();
     }
+}
+
+void terminal_end_line(void)
+{
+    if (last_put != '\n') {
+        fputs(is_raw ? "\r\n" : "\n", stdout);
+        last_put = '\n';
+    }
+    terminal_flush();
 }
 
 /* -------------------------------------------------------------------------------------- input */

@@ -24,6 +24,8 @@ int terminal_get(void *cookie);
 /* The same with no input: the end of a run that has none is a signal or the timeout. */
 int terminal_get_nothing(void *cookie);
 void terminal_flush(void);
+/* Flush, and begin a new line where the guest left one open. */
+void terminal_end_line(void);
 
 /* Whether to use colours on standard output. */
 bool terminal_colours(void);
