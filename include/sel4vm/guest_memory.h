@@ -36,11 +36,10 @@ typedef struct vm_memory_reservation_cookie vm_memory_reservation_cookie_t;
 
 /* One frame to be mapped into the guest; what a memory_map_iterator_fn returns. */
 typedef struct vm_frame {
-    seL4_CPtr cptr; /* unmapped frame cap; 0 says that the iterator failed */
-    seL4_CapRights_t
-        rights;       /* the guest's: read-write, read-only, or none (write-only maps as none) */
-    uintptr_t vaddr;  /* gpa inside the frame; it is placed at this rounded down to its size */
-    size_t size_bits; /* 12, 21 or 30 on AArch64 */
+    seL4_CPtr cptr;          /* unmapped frame cap; 0 says that the iterator failed */
+    seL4_CapRights_t rights; /* the guest's; write without read maps as none */
+    uintptr_t vaddr;         /* gpa inside the frame, which goes to this rounded down to its size */
+    size_t size_bits;        /* 12, 21 or 30 on AArch64 */
 } vm_frame_t;
 
 /* What a fault callback answers, and what the VM then does with the guest's access. */
@@ -70,11 +69,13 @@ typedef vm_frame_t (*memory_map_iterator_fn)(uintptr_t addr, void *cookie);
 
 /*
  * Claim [addr, addr + size) for the caller. Maps nothing: until it is backed, each guest access to
- * it calls `fault_callback`. Needs:   size > 0, addr + size at most the end of the guest's address
- * space, a callback; no other reservation or anonymous region in the range, no backed one on its
- * pages. Two reservations may share a page while neither is backed. Owns:    the caller owns the
- * reservation until vm_free_reserved_memory(); `cookie` stays the caller's. Returns: the
- * reservation, or NULL.
+ * it calls `fault_callback`.
+ *   Needs:   size > 0, addr + size at most the end of the guest's address space, a callback; no
+ *            other reservation or anonymous region in the range, no backed one on its pages. Two
+ *            reservations may share a page while neither is backed.
+ *   Owns:    the caller owns the reservation until vm_free_reserved_memory(); `cookie` stays the
+ *            caller's.
+ *   Returns: the reservation, or NULL.
  */
 vm_memory_reservation_t *vm_reserve_memory_at(vm_t *vm, uintptr_t addr, size_t size,
                                               memory_fault_callback_fn fault_callback,
@@ -83,8 +84,8 @@ vm_memory_reservation_t *vm_reserve_memory_at(vm_t *vm, uintptr_t addr, size_t s
 /*
  * Claim `size` bytes out of what vm_memory_make_anon() donated, first fit.
  *   Needs:   `align` a power of two, at least 1. The reservation takes whole pages, and starts on
- * one, so that each anonymous reservation can be backed. Returns: the reservation, its start in
- * `*addr`; or NULL and `*addr` as it was.
+ *            one, so that each anonymous reservation can be backed.
+ *   Returns: the reservation, its start in `*addr`; or NULL and `*addr` as it was.
  */
 vm_memory_reservation_t *vm_reserve_anon_memory(vm_t *vm, size_t size, size_t align,
                                                 memory_fault_callback_fn fault_callback,
@@ -92,9 +93,9 @@ vm_memory_reservation_t *vm_reserve_anon_memory(vm_t *vm, size_t size, size_t al
 
 /*
  * Donate [addr, addr + size) as the pool of vm_reserve_anon_memory(). Several ranges may be
- * donated. Only the whole pages inside are handed out. Needs:   as vm_reserve_memory_at(), and at
- * least one whole page in the range. Returns: 0, or -1. The range stays donated until
- * guestmem_destroy().
+ * donated. Only the whole pages inside are handed out.
+ *   Needs:   as vm_reserve_memory_at(), and at least one whole page in the range.
+ *   Returns: 0, or -1. The range stays donated until guestmem_destroy().
  */
 int vm_memory_make_anon(vm_t *vm, uintptr_t addr, size_t size);
 
@@ -102,8 +103,9 @@ int vm_memory_make_anon(vm_t *vm, uintptr_t addr, size_t size);
  * Give a reservation back, mapped or not, anonymous or not. Frames that a helper of this library
  * took go back to the vka they came from, untyped memory included; frames that the caller brought
  * are unmapped and stay the caller's. Page tables that nothing needs any more are returned. If the
- * range was registered as RAM, it is RAM no longer. Never allocates. Returns: 0; or -1 for NULL, a
- * handle that is stale or of another VM, or from inside a fault callback of this very reservation.
+ * range was registered as RAM, it is RAM no longer. Never allocates.
+ *   Returns: 0; or -1 for NULL, a handle that is stale or of another VM, or from inside a fault
+ *            callback of this very reservation.
  */
 int vm_free_reserved_memory(vm_t *vm, vm_memory_reservation_t *reservation);
 
@@ -113,8 +115,9 @@ int vm_free_reserved_memory(vm_t *vm, vm_memory_reservation_t *reservation);
  * is asked for at the first access to it; `cookie` must then live as long as the reservation.
  *   Needs:   a reservation that isn't backed; no other one on its pages; each frame unmapped, of a
  *            size of the architecture, covering the address asked for, inside the reservation's
- * pages. Returns: 0, or -1. After a failure no frame is mapped; those that the iterator gave are
- * the caller's, as always.
+ *            pages.
+ *   Returns: 0, or -1. After a failure no frame is mapped; those that the iterator gave are the
+ *            caller's, as always.
  */
 int vm_map_reservation(vm_t *vm, vm_memory_reservation_t *reservation,
                        memory_map_iterator_fn map_iterator, void *cookie);

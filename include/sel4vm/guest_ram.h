@@ -39,9 +39,9 @@ int vm_guest_ram_write_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, siz
 /*
  * Call `touch_callback` for [addr, addr + size), in ascending pieces. The VMM's view of a frame is
  * made at the first touch and kept, mapped through the VMM's own vspace, so that vspace_get_cap()
- * on it finds the cap to clean caches by. Populates what is lazy. Needs:   size > 0; the whole
- * range registered as RAM, allocated or not. Returns: 0; the first non-zero result of the callback;
- * or -1, and then nothing was called.
+ * on it finds the cap to clean caches by. Populates what is lazy.
+ *   Needs:   size > 0; the whole range registered as RAM, allocated or not.
+ *   Returns: 0; the first non-zero result of the callback; or -1, and then nothing was called.
  */
 int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback,
                  void *cookie);
@@ -52,15 +52,17 @@ int vm_ram_find_largest_free_region(vm_t *vm, uintptr_t *addr, size_t *size);
 
 /*
  * Register `bytes` of RAM at an address of the library's choice in the anonymous memory, backed by
- * any memory; device RAM is cleared first. Returns: the address, or 0. It is given back with
- * guestmem_ram_unregister() or guestmem_destroy().
+ * any memory; device RAM is cleared first.
+ *   Returns: the address, or 0. It is given back with vm_free_reserved_memory() or
+ *            guestmem_destroy().
  */
 uintptr_t vm_ram_register(vm_t *vm, size_t bytes);
 
 /*
  * Register [start, start + bytes) as RAM. With `untyped`, the frame of each guest address is the
  * one at the same physical address; else any memory. Any byte address and size will do; the frames
- * cover the pages that the range touches. Returns: 0 or -1.
+ * cover the pages that the range touches.
+ *   Returns: 0 or -1.
  */
 int vm_ram_register_at(vm_t *vm, uintptr_t start, size_t bytes, bool untyped);
 

@@ -27,8 +27,9 @@ extern "C" {
 /*
  * Make a page of normal memory that guest and VMM share. The VMM sees it read-write, with the same
  * attributes as the guest; the guest sees it with `rights`, and what they forbid calls the
- * callback. Needs:   `addr` aligned to 4 KiB, unclaimed; a callback. Returns: where the VMM sees
- * the page, valid until guestmem_created_destroy(); or NULL.
+ * callback.
+ *   Needs:   `addr` aligned to 4 KiB, unclaimed; a callback.
+ *   Returns: where the VMM sees the page, valid until guestmem_created_destroy(); or NULL.
  */
 void *create_allocated_reservation_frame(vm_t *vm, uintptr_t addr, seL4_CapRights_t rights,
                                          memory_fault_callback_fn alloc_fault_callback,
@@ -40,9 +41,10 @@ void *create_device_reservation_frame(vm_t *vm, uintptr_t addr, seL4_CapRights_t
 
 /*
  * Back a reservation, by address, with the frames from physical address `paddr` on: the
- * reservation's first byte shows the byte at `paddr`. Needs:   a reservation that isn't backed;
- * `paddr` with the same offset in its page as the reservation's start; memory there that nobody has
- * taken. Returns: 0 or -1. All rights.
+ * reservation's first byte shows the byte at `paddr`.
+ *   Needs:   a reservation that isn't backed; `paddr` with the same offset in its page as the
+ *            reservation's start; memory there that nobody has taken.
+ *   Returns: 0 or -1. All rights.
  */
 int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr,
                                              vm_memory_reservation_t *reservation);
