@@ -71,7 +71,7 @@ fi
 
 echo "setup: missing:$missing_things"
 echo "setup: installing$missing_packages"
-$as_root apt-get update -qq
+$as_root apt-get update -qq || echo "setup: going on with the package lists of before" >&2
 # shellcheck disable=SC2086 # a list of words
 $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends $missing_packages
