@@ -71,8 +71,7 @@ static void memory_that_does_not_exist_is_refused(struct gm_env *env, vm_t *vm)
     vm_memory_reservation_t *res = reserve(vm, BASE, 2 * GM_PAGE);
 
     CHANGES_NOTHING(env, {
-        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->guest_end - 2 * GM_PAGE, res),
-                    -1);
+        GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, env->nowhere, res), -1);
         GM_CHECK_EQ(map_ut_alloc_reservation_with_base_paddr(vm, UINTPTR_MAX - GM_PAGE + 1, res),
                     -1);
     });
@@ -214,7 +213,7 @@ static void a_small_device_takes_its_page(struct gm_env *env, vm_t *vm)
 
 static void identity_without_memory_there_is_refused(struct gm_env *env, vm_t *vm)
 {
-    vm_memory_reservation_t *res = reserve(vm, env->guest_end - GM_PAGE, GM_PAGE);
+    vm_memory_reservation_t *res = reserve(vm, env->nowhere, GM_PAGE);
 
     CHANGES_NOTHING(env, GM_CHECK_EQ(map_ut_alloc_reservation(vm, res), -1));
 }

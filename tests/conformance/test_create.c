@@ -238,10 +238,8 @@ static void the_first_page_of_a_device_leaves_the_others_usable(struct gm_env *e
 
 static void a_device_page_that_does_not_exist_is_refused(struct gm_env *env, vm_t *vm)
 {
-    uintptr_t nowhere = env->guest_end - GM_PAGE;
-
-    CHANGES_NOTHING(env, GM_CHECK_NULL(create_device(vm, nowhere, seL4_AllRights)));
-    reserve(vm, nowhere, GM_PAGE);
+    CHANGES_NOTHING(env, GM_CHECK_NULL(create_device(vm, env->nowhere, seL4_AllRights)));
+    reserve(vm, env->nowhere, GM_PAGE);
 }
 
 static void a_device_page_that_another_vm_has_is_refused(struct gm_env *env, vm_t *vm)

@@ -146,9 +146,9 @@ static void untyped_ram_lies_at_its_own_address(struct gm_env *env, vm_t *vm)
 static void untyped_ram_where_no_memory_is_is_refused(struct gm_env *env, vm_t *vm)
 {
     CHANGES_NOTHING(env,
-                    GM_CHECK_EQ(vm_ram_register_at(vm, env->guest_end - GM_MIB, GM_MIB, true), -1));
+                    GM_CHECK_EQ(vm_ram_register_at(vm, env->nowhere, GM_MIB, true), -1));
     GM_CHECK_EQ(vm->mem.num_ram_regions, 0);
-    reserve(vm, env->guest_end - GM_MIB, GM_MIB);
+    reserve(vm, env->nowhere, GM_MIB);
 }
 
 static void dirty(struct gm_env *env)

@@ -56,6 +56,7 @@ static void guest_ram_in_large_frames_can_be_shared_with_the_vmm(struct gm_env *
     char *view;
 
     GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 4 * GM_MIB, false), 0);
+    gm_env_make_room(env, GM_BITS_2M);
     view = vspace_share_mem(&vm->mem.vm_vspace, env->vmm, at(BASE + 2 * GM_MIB), 1, GM_BITS_2M,
                             seL4_AllRights, 1);
     GM_CHECK_NOT_NULL(view);
@@ -142,6 +143,7 @@ static void a_callback_access_of_the_wrong_size_fails_and_leaks_nothing(struct g
                     -1);
     });
     GM_CHECK_NULL(access.addr);
+    gm_env_make_room(env, GM_BITS_2M);
     GM_CHECK_EQ(vspace_access_page_with_callback(guest, env->vmm, at(BASE),
                                                  vspace_get_cookie(guest, at(BASE)), seL4_AllRights,
                                                  1, note_access, &access),

@@ -7,15 +7,25 @@
  */
 #include <stdlib.h>
 
+#include <utils/util.h>
+
+#include <sel4/sel4.h>
+#include <sel4/sel4_arch/mapping.h>
 #include <sel4utils/vspace.h>
+#include <vka/object.h>
 
 #include "gm_env.h"
 #include "requests.h"
+#include "root.h"
 
 static vspace_t *tree;
 static vka_t *case_vka;
 static struct vmm_mapping *mappings;
 static size_t capacity;
+
+enum { ROOM_MAX = 256 };
+static reservation_t room[ROOM_MAX];
+static size_t room_count;
 
 static size_t find(uintptr_t vaddr)
 {
@@ -165,6 +175,50 @@ static void free_reservation_by_vaddr(vspace_t *self, void *vaddr)
     (void)self;
     held.vmm_reservations--;
     tree->free_reservation_by_vaddr(tree, vaddr);
+}
+
+static bool is_free_of_tables(seL4_CPtr frame, const void *vaddr)
+{
+    bool free = seL4_ARM_Page_Map(frame, seL4_CapInitThreadVSpace, (seL4_Word)vaddr, seL4_AllRights,
+                                  seL4_ARM_Default_VMAttributes) == seL4_NoError ||
+                seL4_MappingFailedLookupLevel() > seL4_LargePageBits;
+
+    seL4_ARM_Page_Unmap(frame);
+    return free;
+}
+
+bool counted_vspace_make_room(size_t bits)
+{
+    vka_object_t frame;
+    bool found = false;
+
+    if (vka_alloc_frame(&root.vka, bits, &frame) != 0) {
+        return false;
+    }
+    while (!found && room_count < ROOM_MAX) {
+        void *vaddr;
+        reservation_t reservation =
+            vspace_reserve_range_aligned(&root.vspace, (size_t)1 << bits, bits, seL4_AllRights, 1, &vaddr);
+
+        if (reservation.res == NULL) {
+            break;
+        }
+        found = is_free_of_tables(frame.cptr, vaddr);
+        if (found) {
+            vspace_free_reservation(&root.vspace, reservation);
+        } else {
+            room[room_count++] = reservation;
+        }
+    }
+    vka_free_object(&root.vka, &frame);
+    return found;
+}
+
+void counted_vspace_give_room(void)
+{
+    while (room_count > 0) {
+        vspace_free_reservation(&root.vspace, room[--room_count]);
+    }
 }
 
 void counted_vspace_start(vspace_t *counted_vspace, vspace_t *inner, vka_t *vka)

@@ -66,3 +66,10 @@ struct vmm_mapping {
     bool cacheable;
 };
 const struct vmm_mapping *counted_vspace_find(const void *vaddr);
+
+/*
+ * The tree's address space hands out large addresses that had small pages, whose tables are still in
+ * the way. Set those aside, so that the next is a good one; and give them back.
+ */
+bool counted_vspace_make_room(size_t bits);
+void counted_vspace_give_room(void);

@@ -18,6 +18,7 @@
 
 #include "requests.h"
 
+#define MIB (1ul << 20)
 #define FRAMES_OF(bits) (1ul << ((bits) - seL4_PageBits))
 
 struct root root;
@@ -55,6 +56,34 @@ static bool is_set_aside(seL4_BootInfo *info)
         }
     }
     return false;
+}
+
+/* Whether no untyped meets the MiB at `base`. */
+static bool is_nowhere(seL4_BootInfo *info, uintptr_t base)
+{
+    for (seL4_CPtr cap = info->untyped.start; cap < info->untyped.end; cap++) {
+        const seL4_UntypedDesc *untyped = &info->untypedList[cap - info->untyped.start];
+
+        if (untyped->paddr < base + MIB && base < untyped->paddr + (1ul << untyped->sizeBits)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Where an untyped ends and no other begins: the kernel's own memory. */
+static uintptr_t find_nowhere(seL4_BootInfo *info)
+{
+    for (seL4_CPtr cap = info->untyped.start; cap < info->untyped.end; cap++) {
+        const seL4_UntypedDesc *untyped = &info->untypedList[cap - info->untyped.start];
+        uintptr_t end = untyped->paddr + (1ul << untyped->sizeBits);
+
+        end = (end + MIB - 1) & ~(MIB - 1);
+        if (end + MIB <= seL4_UserTop && is_nowhere(info, end)) {
+            return end;
+        }
+    }
+    return 0;
 }
 
 /* The tree's allocator over all untypeds, with the slots from `first` on. */
@@ -112,6 +141,8 @@ void root_start(void)
     root_require(platsupport_serial_setup_simple(&root.vspace, &root.simple, &root.vka) == 0,
                  "bring up the console");
     root_require(is_set_aside(info), "find RAM that is set aside as device untyped");
+    root.nowhere = find_nowhere(info);
+    root_require(root.nowhere != 0, "find memory that is the kernel's own");
     root.boot_device = make_boot_frames(ROOT_BOOT_DEVICE_PADDR, ROOT_DEVICE_BITS, slot);
     root.boot_ram = make_boot_frames(ROOT_BOOT_RAM_PADDR, ROOT_RAM_BITS, slot + FRAMES_OF(ROOT_DEVICE_BITS));
     root_require(vka_alloc_endpoint(&root.vka, &endpoint) == 0, "make an endpoint");

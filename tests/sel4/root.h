@@ -38,6 +38,7 @@ struct root {
     seL4_CPtr endpoint;
     seL4_CPtr scratch; /* a free slot */
     seL4_CPtr pool_slots;
+    uintptr_t nowhere; /* a MiB of physical addresses that no untyped covers */
     cspacepath_t boot_device; /* the first cap of each run of boot frames */
     cspacepath_t boot_ram;
 };

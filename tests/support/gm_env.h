@@ -48,6 +48,7 @@ struct gm_env {
     size_t device_bytes;       /* at least 4 MiB */
     uintptr_t device_ram_base; /* 0 without the option `device_ram`: 2 MiB aligned, */
     size_t device_ram_bytes;   /* at least 4 MiB */
+    uintptr_t nowhere;         /* the physical address of a MiB that nobody can have: 1 MiB aligned */
     bool vmm_shares;           /* the VMM's vspace can share into spaces of another make */
     vm_t *vm;                  /* the first VM */
     struct gm_env_vm *vms;
@@ -150,6 +151,10 @@ enum gm_env_view {
     GM_VIEW_NONE,  /* no frame there */
     GM_VIEW_BLIND, /* this side can't tell */
 };
+
+/* See to it that the VMM's vspace hands out addresses at which a frame of this size can be mapped, if
+ * it doesn't by itself. */
+void gm_env_make_room(struct gm_env *env, size_t size_bits);
 
 /* What translates a guest's address; gm_test.h has checks made of it. */
 enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa,

@@ -77,6 +77,7 @@ const char *gm_env_port_open(struct gm_env *env, const struct gm_env_options *op
     env->io_ops = guestmem_host_io_ops(host);
     env->endpoint = guestmem_host_endpoint(host);
     env->guest_end = (uintptr_t)1 << PA_BITS;
+    env->nowhere = env->guest_end - GM_MIB;
     env->vmm_shares = true;
     env->device_base = DEVICE_BASE;
     env->device_bytes = DEVICE_BYTES;
@@ -91,6 +92,12 @@ void gm_env_port_close(struct gm_env *env)
 {
     guestmem_host_destroy(env->port->host);
     free(env->port);
+}
+
+void gm_env_make_room(struct gm_env *env, size_t size_bits)
+{
+    (void)env; /* the model's space needs no tables */
+    (void)size_bits;
 }
 
 bool gm_env_port_try_map(struct gm_env *env, seL4_CPtr frame, size_t size_bits)

@@ -136,16 +136,26 @@ const char *gm_env_port_open(struct gm_env *env, const struct gm_env_options *op
     env->guest_end = (uintptr_t)1 << PA_BITS;
     env->device_bytes = (size_t)1 << ROOT_DEVICE_BITS;
     env->device_ram_bytes = options->device_ram ? (size_t)1 << ROOT_RAM_BITS : 0;
+    env->nowhere = root.nowhere;
     env->vmm_shares = false;
     return NULL;
 }
 
 void gm_env_port_close(struct gm_env *env)
 {
+    counted_vspace_give_room();
     if (env->port->composed && !composed_stop()) {
         gm_test_note_leak("the kernel says that something made of the system's memory is left");
     }
     free(env->port);
+}
+
+void gm_env_make_room(struct gm_env *env, size_t size_bits)
+{
+    (void)env;
+    if (!counted_vspace_make_room(size_bits)) {
+        GM_FAIL("the VMM's vspace has no room for a frame of %zu bits", size_bits);
+    }
 }
 
 /* At an address of the probe's: the tree's address space would hand out one with tables in a large
@@ -261,7 +271,8 @@ enum gm_env_view gm_env_guest_view(struct gm_env *env, vm_t *vm, uintptr_t gpa,
     *leaf = (struct gm_env_leaf){.blind = true};
     cap = noted_cap(vm, gpa, &leaf->size_bits);
     if (look(vm, gpa, leaf, &told) == PROBE_NOT_MAPPED) {
-        if (cap != seL4_CapNull) {
+        /* A shared frame may be gone with its owner, and its cap with it. */
+        if (cap != seL4_CapNull && seL4_ARM_Page_GetAddress(cap).error == seL4_NoError) {
             GM_FAIL("gpa %#zx: the library notes cap %#zx, but nothing is mapped", (size_t)gpa,
                     (size_t)cap);
         }
