@@ -45,7 +45,8 @@ for bench in "${benches[@]}"; do
 done
 mv "$work/results" "$out"
 
-# limits.txt says what a figure may be at most.
+# limits.txt says what a figure may be at most; the last line and the status say whether all held.
+status=0
 awk -F '[":,}]+' '
     FNR == NR { if ($0 !~ /^#/) { split($0, word, " "); limit[word[1]] = word[2] }; next }
     FNR == 1  { printf "%-28s %14s  %-13s %10s\n", "name", "value", "unit", "at most" }
@@ -53,5 +54,9 @@ awk -F '[":,}]+' '
         name = $3; value = $5; unit = $7; most = limit[name]
         verdict = most == "" ? "" : value + 0 <= most + 0 ? "ok" : "OVER"
         printf "%-28s %14.10g  %-13s %10s %s\n", name, value, unit, most, verdict
-    }' bench/limits.txt "$out"
+        over += verdict == "OVER"
+    }
+    END { exit over > 0 }' bench/limits.txt "$out" || status=1
 echo "written to $out"
+[ "$status" = 0 ] || echo "bench: a figure is over its limit" >&2
+exit "$status"

@@ -150,7 +150,7 @@ int guestmem_destroy(vm_t *vm)
     }
     if (space != NULL && gm_space_is_busy(space)) {
         gm_fail(space, GUESTMEM_EBUSY, "take the guest's memory down", 0);
-        return gm_end(space, GUESTMEM_EBUSY, "guestmem_destroy", 0, space->last);
+        return gm_end(space, GUESTMEM_EBUSY, "guestmem_destroy", 0, space->last + 1);
     }
     if (space != NULL) {
         gm_space_drop(space);

@@ -28,6 +28,10 @@ int vm_memory_init(vm_t *vm)
         ZF_LOGE("vm_memory_init: no VM, or one without io_ops");
         return -1;
     }
+    if (vm->mem.reservation_cookie != NULL) {
+        ZF_LOGE("vm_memory_init: the VM's memory is initialised already");
+        return -1;
+    }
     if (ps_malloc(&vm->io_ops->malloc_ops, sizeof(*cookie), (void **)&cookie) != 0 ||
         cookie == NULL) {
         ZF_LOGE("vm_memory_init: %s", guestmem_strerror(GUESTMEM_ENOMEM));

@@ -243,7 +243,7 @@ static void vspace_take_down(vspace_t *vspace, vka_t *vka)
     }
     if (gm_space_is_busy(space)) {
         gm_fail(space, GUESTMEM_EBUSY, "take the guest's memory down", 0);
-        gm_end_logged(space, GUESTMEM_EBUSY, "vspace_tear_down", 0, space->last);
+        gm_end_logged(space, GUESTMEM_EBUSY, "vspace_tear_down", 0, space->last + 1);
         return;
     }
     if (gm_range_index_first(&space->index, &pos)) {

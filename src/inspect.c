@@ -15,8 +15,12 @@ int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats)
 {
     struct gm_space *space = gm_space_of(vm);
 
-    if (space == NULL || stats == NULL) {
+    if (space == NULL) {
         return GUESTMEM_EINVAL;
+    }
+    if (stats == NULL) {
+        gm_fail(space, GUESTMEM_EINVAL, "there is no place for the statistics", 0);
+        return gm_end(space, GUESTMEM_EINVAL, "guestmem_get_stats", 0, 0);
     }
     *stats = space->stats;
     return GUESTMEM_OK;
@@ -108,8 +112,12 @@ int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry,
     size_t pool = 0;
     int result = 0;
 
-    if (space == NULL || visit == NULL) {
+    if (space == NULL) {
         return GUESTMEM_EINVAL;
+    }
+    if (visit == NULL) {
+        gm_fail(space, GUESTMEM_EINVAL, "there is nothing to visit with", 0);
+        return gm_end(space, GUESTMEM_EINVAL, "guestmem_walk", 0, 0);
     }
     for (bool more = gm_range_index_first(&space->index, &pos); more && result == 0;
          more = gm_range_index_next(&space->index, &pos)) {

@@ -106,8 +106,12 @@ int guestmem_get_policy(vm_t *vm, struct guestmem_policy *policy)
 {
     struct gm_space *space = gm_space_of(vm);
 
-    if (space == NULL || policy == NULL) {
+    if (space == NULL) {
         return GUESTMEM_EINVAL;
+    }
+    if (policy == NULL) {
+        gm_fail(space, GUESTMEM_EINVAL, "there is no place for the policy", 0);
+        return gm_end(space, GUESTMEM_EINVAL, "guestmem_get_policy", 0, 0);
     }
     unpack(policy, &space->policy);
     return GUESTMEM_OK;
@@ -140,11 +144,16 @@ int guestmem_reservation_get_policy(vm_t *vm, vm_memory_reservation_t *reservati
                                     struct guestmem_policy *policy)
 {
     struct gm_space *space = gm_space_of(vm);
-    int error = space == NULL || policy == NULL ? GUESTMEM_EINVAL
-                                                : gm_reservation_check(space, reservation);
+    int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
 
+    if (space == NULL) {
+        return error;
+    }
+    if (error == GUESTMEM_OK && policy == NULL) {
+        error = gm_fail(space, GUESTMEM_EINVAL, "there is no place for the policy", 0);
+    }
     if (error == GUESTMEM_OK) {
         unpack(policy, &reservation->policy);
     }
-    return error;
+    return gm_end(space, error, "guestmem_reservation_get_policy", 0, 0);
 }

@@ -267,10 +267,12 @@ bool uboot_script_done(const struct uboot_script *script)
     return script->state == SCRIPT_DONE;
 }
 
+/* The last line may end the guest; not so one whose answer is still to be checked. */
 bool uboot_script_over(const struct uboot_script *script)
 {
     return script->state == SCRIPT_DONE ||
-           (script->state == SCRIPT_ANSWERING && text_is_over(script->next));
+           (script->state == SCRIPT_ANSWERING && text_is_over(script->next) &&
+            !script_is_checked(script->line));
 }
 
 void uboot_script_place(const struct uboot_script *script, char *text, size_t size)

@@ -312,6 +312,14 @@ static const struct command *command_named(const char *name)
     return NULL;
 }
 
+bool script_is_checked(const char *line)
+{
+    struct script_words words;
+
+    script_words_cut(&words, line);
+    return words.count > 0 && command_named(words.word[0]) != NULL;
+}
+
 static bool take_numbers(struct question *question, const struct script_words *words, size_t fewest)
 {
     for (size_t i = 1; i < words->count; i++) {

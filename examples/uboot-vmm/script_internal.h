@@ -62,6 +62,9 @@ bool script_number(const char *word, uint64_t *number);
 struct uboot_check *script_check_add(struct uboot_script *script, const char *what);
 void script_check_result(struct uboot_script *script, struct uboot_check *check, bool passed);
 
+/* Whether a command is one whose answer is checked. */
+bool script_is_checked(const char *line);
+
 /* Check the answer to the command in `line`, if it is one that we know. */
 void script_check_answer(struct uboot_script *script);
 

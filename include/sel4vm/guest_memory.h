@@ -134,7 +134,8 @@ int vm_map_reservation_frames(vm_t *vm, vm_memory_reservation_t *reservation, se
 void vm_get_reservation_memory_region(vm_memory_reservation_t *reservation, uintptr_t *addr,
                                       size_t *size);
 
-/* Make the reservation book-keeping of a VM; called by vm_init(). Returns 0 or -1. */
+/* Make the reservation book-keeping of a VM, once, in a vm_t that was zeroed; called by vm_init().
+ * Returns 0 or -1. */
 int vm_memory_init(vm_t *vm);
 
 #ifdef __cplusplus

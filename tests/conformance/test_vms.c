@@ -85,6 +85,7 @@ static void bringing_up_without_what_it_needs_is_refused(struct gm_env *env, vm_
     (void)vm;
     CHANGES_NOTHING(env, {
         GM_CHECK_EQ(vm_memory_init(NULL), -1);
+        GM_CHECK_EQ(vm_memory_init(vm), -1); /* it is initialised */
         GM_CHECK_EQ(vm_init_guest_vspace(vmm, NULL, guest, other->vka, root), -1);
         GM_CHECK_EQ(vm_init_guest_vspace(vmm, vmm, NULL, other->vka, root), -1);
         GM_CHECK_EQ(vm_init_guest_vspace(vmm, vmm, guest, NULL, root), -1);

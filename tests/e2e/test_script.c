@@ -359,6 +359,15 @@ static void a_last_line_may_end_the_guest(void **state)
     uboot_script_close(script);
 }
 
+static void a_last_line_that_is_to_be_checked_may_not(void **state)
+{
+    (void)state;
+    start("md.l ffffffff00000000 1\n");
+    assert_true(hear());
+    assert_false(uboot_script_over(script)); /* a guest that ends now has crashed */
+    uboot_script_close(script);
+}
+
 static void what_is_wrong_is_told_with_its_line(void **state)
 {
     static const struct {
@@ -398,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup(names_stand_for_addresses, set_up),
         cmocka_unit_test_setup(until_waits_for_another_prompt, set_up),
         cmocka_unit_test_setup(a_last_line_may_end_the_guest, set_up),
+        cmocka_unit_test_setup(a_last_line_that_is_to_be_checked_may_not, set_up),
         cmocka_unit_test_setup(what_is_wrong_is_told_with_its_line, set_up),
     };
 
