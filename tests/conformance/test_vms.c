@@ -82,7 +82,6 @@ static void bringing_up_without_what_it_needs_is_refused(struct gm_env *env, vm_
     vspace_t *guest = &other->mem.vm_vspace;
     seL4_CPtr root = other->mem.vm_vspace_root.cptr;
 
-    (void)vm;
     CHANGES_NOTHING(env, {
         GM_CHECK_EQ(vm_memory_init(NULL), -1);
         GM_CHECK_EQ(vm_memory_init(vm), -1); /* it is initialised */
