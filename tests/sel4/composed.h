@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <simple/simple.h>
 #include <vka/vka.h>
 

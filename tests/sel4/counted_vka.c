@@ -23,6 +23,7 @@ static int cspace_alloc(void *data, seL4_CPtr *slot)
     }
     error = vka_cspace_alloc(counted->inner, slot);
     *counted->slots += error == 0;
+    taken.slots += counted->fails && error == 0;
     return error;
 }
 
@@ -68,6 +69,7 @@ static int note(struct counted_vka *counted, const cspacepath_t *dest, seL4_Word
         counted->normal_budget -= bytes;
     }
     ++*counted->objects;
+    taken.objects += counted->fails;
     return 0;
 }
 
@@ -151,6 +153,7 @@ static int count_malloc(void *cookie, size_t size, void **block)
         return ENOMEM;
     }
     held.heap_blocks++;
+    taken.heap_blocks++;
     held.heap_bytes += size;
     return 0;
 }

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <time.h>
 
+#include <vka/object.h>
+
+#include "composed.h"
 #include "gm_test.h"
 #include "gm_test_sel4.h"
 #include "probe.h"
@@ -73,8 +76,29 @@ static size_t run_round(unsigned round)
     return totals.failed;
 }
 
+/* That what is left behind shows: a slot, an object, memory of a composed system. */
+static void check_checks(void)
+{
+    struct held before = held;
+    struct counted_vka counted;
+    vka_object_t object;
+    simple_t simple;
+    vka_t vka;
+
+    printf("---- three leaks on purpose\n");
+    counted_vka_start(&counted, &root.vka, &held.slots, &held.objects);
+    root_require(vka_alloc_notification(&counted.vka, &object) == 0, "make an object");
+    root_require(!held_same(&before, &held, true), "see a leak");
+    vka_free_object(&counted.vka, &object);
+    root_require(held_same(&before, &held, true), "see that it is gone");
+    root_require(composed_start(seL4_LargePageBits, 0, &vka, &simple) == NULL, "compose a system");
+    root_require(vka_alloc_notification(&vka, &object) == 0, "make an object in it");
+    root_require(!composed_stop(), "see that it is left");
+}
+
 int main(void)
 {
+    struct taken taken_before;
     struct held before;
     size_t failed;
     bool same;
@@ -82,12 +106,18 @@ int main(void)
     root_start();
     probe_start();
     printf("sel4-tests: begin\n");
+    check_checks();
     failed = run_round(1);
     settle();
     before = held;
+    taken_before = taken;
     failed += run_round(2);
     same = held_same(&before, &held, false);
-    printf("the second round ends %s it began\n", same ? "exactly as" : "otherwise than");
+    printf("the second round took %llu slots, %llu objects and %llu blocks of heap, and ends %s it began\n",
+           (unsigned long long)(taken.slots - taken_before.slots),
+           (unsigned long long)(taken.objects - taken_before.objects),
+           (unsigned long long)(taken.heap_blocks - taken_before.heap_blocks),
+           same ? "exactly as" : "otherwise than");
     printf("sel4-tests: %s\n", same && failed == 0 ? "PASSED" : "FAILED");
     return 0;
 }

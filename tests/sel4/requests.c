@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 struct held held;
+struct taken taken;
 
 static struct {
     unsigned kinds;

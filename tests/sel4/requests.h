@@ -29,6 +29,14 @@ struct held {
 };
 extern struct held held;
 
+/* What cases have taken since the start. */
+struct taken {
+    uint64_t slots;
+    uint64_t objects;
+    uint64_t heap_blocks;
+};
+extern struct taken taken;
+
 /* Print the fields that differ, a line each; whether none does. `cases_only`: those of cases. */
 bool held_same(const struct held *before, const struct held *after, bool cases_only);
 
