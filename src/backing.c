@@ -274,6 +274,80 @@ int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, ui
     return GUESTMEM_OK;
 }
 
+/* The first page of [page, to) that a use would populate and no frame of `load` covers; or `to`. */
+static uint64_t next_lazy(const vm_memory_reservation_t *res, const struct gm_memory *load,
+                          uint64_t page, uint64_t to)
+{
+    const struct gm_extents *lists[] = {&res->backing->memory.frames, &res->backing->refused,
+                                        &load->frames};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]) && page < to; i++) {
+        const struct gm_extent *extent = gm_extents_find(lists[i], page);
+
+        if (extent != NULL) {
+            page = gm_extent_end(extent);
+            i = (size_t)-1; /* all of them again, from there */
+        }
+    }
+    return page < to ? page : to;
+}
+
+/* Populate what of pages [from, to) is lazy, until something is short; mapped all or not at all. */
+static void populate_neighbours(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                                uint64_t to)
+{
+    const struct gm_source *source = &res->backing->source;
+    const bool outermost = space->taking == 0;
+    struct gm_memory load = {0};
+    uint64_t page = next_lazy(res, &load, from, to);
+    int error;
+
+    if (outermost) {
+        gm_room_settle(space); /* what the access needed stays, come what may */
+    }
+    start_taking(space, res);
+    while (page < to && gm_frames_take_one(space, res, source, &res->backing->memory.frames, page,
+                                           &load) == GUESTMEM_OK) {
+        page = next_lazy(res, &load, page, to);
+    }
+    error = map_load(space, res, &load);
+    end_taking(space, res);
+    if (error != GUESTMEM_OK) {
+        gm_frames_give(space, source, &load);
+        if (outermost) {
+            gm_room_revert(space);
+        }
+        return;
+    }
+    for (size_t i = 0; i < load.frames.count; i++) {
+        space->stats.frames_around += load.frames.at[i].count;
+    }
+    gm_frames_merge(space, &load, &res->backing->memory);
+}
+
+int gm_backing_populate_at_access(struct gm_space *space, vm_memory_reservation_t *res,
+                                  uint64_t from, uint64_t to)
+{
+    unsigned bits = res->policy.populate_around_bits;
+    uint64_t first = gm_page_base(res) >> gm_arch_frame_bits[0];
+    uint64_t mask = bits == 0 ? 0 : ((uint64_t)1 << (bits - gm_arch_frame_bits[0])) - 1;
+    int error = gm_backing_populate(space, res, from, to, false);
+
+    if (error != GUESTMEM_OK) {
+        space->stats.faults_failed++;
+        return error;
+    }
+    space->stats.faults_populated++;
+    if (bits == 0 || res->backing->source.kind == GM_SOURCE_ITERATOR) {
+        return GUESTMEM_OK;
+    }
+    from = (first + from) & ~mask;
+    to = ((first + to - 1) | mask) + 1 - first;
+    populate_neighbours(space, res, from > first ? from - first : 0,
+                        to < gm_page_count(res) ? to : gm_page_count(res));
+    return GUESTMEM_OK;
+}
+
 void gm_backing_settle(vm_memory_reservation_t *res)
 {
     struct gm_extents *lists[] = {&res->backing->memory.frames, &res->backing->alias};

@@ -41,6 +41,11 @@ void gm_backing_drop(struct gm_space *space, vm_memory_reservation_t *res);
 int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
                         uint64_t to, bool fresh);
 
+/* The same for a guest's access: afterwards its neighbours come too, as far as the policy and
+ * memory allow (populate_around_bits). What can't be had of them is no failure. */
+int gm_backing_populate_at_access(struct gm_space *space, vm_memory_reservation_t *res,
+                                  uint64_t from, uint64_t to);
+
 /* Whether a use of `page` would populate it. */
 bool gm_backing_is_lazy_at(const vm_memory_reservation_t *res, uint64_t page);
 

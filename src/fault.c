@@ -25,12 +25,11 @@ __attribute__((noinline)) static bool populate(struct gm_space *space, vm_memory
     if (!gm_backing_is_lazy_at(res, first) && !gm_backing_is_lazy_at(res, last)) {
         return false;
     }
-    error = gm_backing_populate(space, res, first, last + 1, false);
+    error = gm_backing_populate_at_access(space, res, first, last + 1);
     if (gm_end_logged(space, error, "populate at a guest access", addr, size) != 0) {
         *result = FAULT_ERROR;
         return true;
     }
-    space->stats.faults_populated++;
     *result = FAULT_RESTART;
     return true;
 }

@@ -12,7 +12,7 @@
 #include "failure.h"
 #include "reservation.h"
 
-enum { UNTYPED_BITS_DEFAULT = 30, CALL_BYTES_DEFAULT = 16 << 20 };
+enum { UNTYPED_BITS_DEFAULT = 30, CALL_BYTES_DEFAULT = 16 << 20, AROUND_BITS_MAX = 30 };
 
 #if defined(CONFIG_LIB_SEL4VM_DEFER_MEMORY_MAP)
 static const enum guestmem_populate populate_default = GUESTMEM_POPULATE_LAZY;
@@ -32,6 +32,11 @@ void guestmem_policy_default(struct guestmem_policy *policy)
     };
 }
 
+static bool is_around_valid(unsigned bits)
+{
+    return bits == 0 || (bits >= gm_arch_frame_bits[0] && bits <= AROUND_BITS_MAX);
+}
+
 static bool is_valid(const struct guestmem_policy *policy)
 {
     unsigned size = 0;
@@ -45,7 +50,8 @@ static bool is_valid(const struct guestmem_policy *policy)
     return size < GM_ARCH_SIZE_COUNT && (unsigned)policy->populate <= GUESTMEM_POPULATE_LAZY &&
            (unsigned)policy->memory_type <= GUESTMEM_MEMORY_DEVICE &&
            (unsigned)policy->discarded <= GUESTMEM_DISCARDED_REFUSES &&
-           policy->call_bytes_max > 0 && policy->untyped_bits_max >= seL4_PageBits &&
+           is_around_valid(policy->populate_around_bits) && policy->call_bytes_max > 0 &&
+           policy->untyped_bits_max >= seL4_PageBits &&
            policy->untyped_bits_max <= seL4_MaxUntypedBits;
 }
 
@@ -63,6 +69,7 @@ static void pack(struct gm_policy *packed, const struct guestmem_policy *policy)
         .memory_type = (uint8_t)policy->memory_type,
         .discarded = (uint8_t)policy->discarded,
         .untyped_bits_max = (uint8_t)policy->untyped_bits_max,
+        .populate_around_bits = (uint8_t)policy->populate_around_bits,
     };
 }
 
@@ -75,6 +82,7 @@ static void unpack(struct guestmem_policy *policy, const struct gm_policy *packe
         .discarded = (enum guestmem_discarded)packed->discarded,
         .call_bytes_max = packed->call_bytes_max,
         .untyped_bits_max = packed->untyped_bits_max,
+        .populate_around_bits = packed->populate_around_bits,
     };
 }
 

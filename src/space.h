@@ -47,6 +47,7 @@ struct gm_policy {
     uint8_t memory_type;
     uint8_t discarded;
     uint8_t untyped_bits_max;
+    uint8_t populate_around_bits;
 };
 
 /* Who made a reservation; says what may be done with it. */

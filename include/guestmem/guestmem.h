@@ -96,6 +96,10 @@ struct guestmem_policy {
     enum guestmem_populate populate;       /* default eager */
     enum guestmem_memory_type memory_type; /* default auto */
     enum guestmem_discarded discarded;     /* default populates */
+    /* What else a guest's access to lazy memory populates: the aligned 2^this bytes around it, as
+     * far as they are lazy, of the same reservation, and there is memory for them. 12..30; default
+     * 0: nothing but the frame that it needs. An iterator is asked for that one only. */
+    unsigned populate_around_bits;
     /* Most bytes of frames that one kernel call makes, since it can't be preempted; at least one
      * frame is made. Default 16 MiB. */
     size_t call_bytes_max;
@@ -183,7 +187,9 @@ struct guestmem_stats {
     size_t bytes;    /* of book-keeping, from malloc; without the fixed part of a VM */
     uint64_t faults; /* since the start: guest accesses dispatched, */
     uint64_t faults_populated; /* of them answered by populating, */
+    uint64_t faults_failed;    /* by FAULT_ERROR, since populating failed, */
     uint64_t faults_unhandled; /* and in no reservation */
+    uint64_t frames_around;    /* populated beside what an access needed (policy) */
 };
 
 int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats);

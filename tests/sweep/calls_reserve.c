@@ -103,6 +103,20 @@ static void map_lazily(struct sweep *sweep)
     GM_CHECK_EQ(gm_env_fault(sweep->vm, CALL_AT + 5 * GM_PAGE, 4), FAULT_RESTART);
 }
 
+/* The pages beside the access come with it: what they lack is no failure. */
+static void map_lazily_with_neighbours(struct sweep *sweep)
+{
+    struct guestmem_policy policy;
+
+    sweep_set_policy(sweep->vm, GUESTMEM_POPULATE_LAZY, GM_BITS_4K);
+    GM_CHECK_EQ(guestmem_get_policy(sweep->vm, &policy), GUESTMEM_OK);
+    policy.populate_around_bits = GM_BITS_4K + 3;
+    GM_CHECK_EQ(guestmem_set_policy(sweep->vm, &policy), GUESTMEM_OK);
+    sweep->res = sweep_reserve(sweep->vm, CALL_AT + 0x800, 7 * GM_PAGE);
+    GM_CHECK_EQ(map_frame_alloc_reservation(sweep->vm, sweep->res), 0);
+    GM_CHECK_EQ(guestmem_populate(sweep->vm, CALL_AT + 5 * GM_PAGE, GM_PAGE), GUESTMEM_OK);
+}
+
 static void lend_lazily(struct sweep *sweep)
 {
     sweep_set_policy(sweep->vm, GUESTMEM_POPULATE_LAZY, GM_BITS_4K);
@@ -146,6 +160,7 @@ static const struct sweep_call calls[] = {
     {"vm_memory_init", "new", NULL, initialise, SWEEP_NO_VM | SWEEP_BLANK_VM},
     {"vm_init_guest_vspace", "new", NULL, init_vspace, SWEEP_NO_VM | SWEEP_BLANK_VM},
     {"vm_memory_handle_fault", "lazy", map_lazily, fault, 0},
+    {"vm_memory_handle_fault", "lazy, with neighbours", map_lazily_with_neighbours, fault, 0},
     {"vm_memory_handle_fault", "lazy, from an iterator", lend_lazily, fault, 0},
     {"vm_memory_handle_fault", "lazy, from an array", bring_array_lazily, fault, 0},
     {"vm_memory_handle_fault", "discarded RAM", discard, fault, 0},

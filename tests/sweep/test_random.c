@@ -65,6 +65,7 @@ static void choose_policy(struct game *game)
     policy.populate = game_below(game, 2) ? GUESTMEM_POPULATE_LAZY : GUESTMEM_POPULATE_EAGER;
     policy.frame_bits_max = game_below(game, 4) ? GM_BITS_4K : GM_BITS_2M;
     policy.untyped_bits_max = 12 + game_below(game, 12);
+    policy.populate_around_bits = game_below(game, 2) ? 12 + game_below(game, 5) : 0;
     GM_CHECK_EQ(guestmem_set_policy(game->vm, &policy), GUESTMEM_OK);
 }
 

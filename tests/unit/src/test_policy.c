@@ -18,6 +18,7 @@ static void the_defaults_are_what_a_new_vm_has(void **state)
     assert_int_equal(policy.memory_type, GUESTMEM_MEMORY_AUTO);
     assert_int_equal(policy.discarded, GUESTMEM_DISCARDED_POPULATES);
     assert_int_equal(policy.call_bytes_max, 16 * MIB);
+    assert_int_equal(policy.populate_around_bits, 0);
     assert_int_equal(policy.untyped_bits_max, defaults.untyped_bits_max);
     assert_int_equal(policy.frame_bits_max, defaults.frame_bits_max);
     assert_int_equal(policy.call_bytes_max, defaults.call_bytes_max);
@@ -38,6 +39,7 @@ static void every_policy_is_kept_field_by_field(void **state)
             .discarded = (enum guestmem_discarded)(i / 18 % 2),
             .call_bytes_max = (size_t)1 << (i % 60),
             .untyped_bits_max = 12 + i / 36,
+            .populate_around_bits = i % 20 == 0 ? 0 : 11 + i % 20,
         };
         struct guestmem_policy kept;
 
@@ -49,10 +51,12 @@ static void every_policy_is_kept_field_by_field(void **state)
         assert_int_equal(kept.discarded, policy.discarded);
         assert_int_equal(kept.call_bytes_max, policy.call_bytes_max);
         assert_int_equal(kept.untyped_bits_max, policy.untyped_bits_max);
+        assert_int_equal(kept.populate_around_bits, policy.populate_around_bits);
         assert_int_equal(guestmem_reservation_set_policy(&u->vm, res, &policy), GUESTMEM_OK);
         assert_int_equal(guestmem_reservation_get_policy(&u->vm, res, &kept), GUESTMEM_OK);
         assert_int_equal(kept.untyped_bits_max, policy.untyped_bits_max);
         assert_int_equal(kept.memory_type, policy.memory_type);
+        assert_int_equal(kept.populate_around_bits, policy.populate_around_bits);
     }
 }
 
@@ -60,10 +64,10 @@ static void a_field_out_of_range_is_refused_and_the_policy_stays(void **state)
 {
     struct unit *u = *state;
     vm_memory_reservation_t *res = unit_reserve(u, 0x1000, PAGE);
-    struct guestmem_policy bad[9];
+    struct guestmem_policy bad[12];
     struct guestmem_policy kept;
 
-    for (size_t i = 0; i < 9; i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         guestmem_policy_default(&bad[i]);
     }
     bad[0].frame_bits_max = 13;
@@ -75,7 +79,10 @@ static void a_field_out_of_range_is_refused_and_the_policy_stays(void **state)
     bad[6].untyped_bits_max = 11;
     bad[7].untyped_bits_max = 48;
     bad[8].populate = (enum guestmem_populate) - 1;
-    for (size_t i = 0; i < 9; i++) {
+    bad[9].populate_around_bits = 11;
+    bad[10].populate_around_bits = 31;
+    bad[11].populate_around_bits = (unsigned)-1;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(guestmem_set_policy(&u->vm, &bad[i]), GUESTMEM_EINVAL);
         unit_check_failure(u, GUESTMEM_EINVAL);
         assert_int_equal(guestmem_reservation_set_policy(&u->vm, res, &bad[i]), GUESTMEM_EINVAL);
