@@ -139,7 +139,7 @@ static void unmap_view(struct gm_space *space, const struct gm_backing *backing,
     vspace_unmap_pages(space->vmm, address, 1, gm_arch_frame_bits[alias->size], VSPACE_PRESERVE);
     gm_slot_clear(space, alias->cptr + (page - alias->page) / gm_size_pages(alias->size));
     space->stats.alias_frames[alias->size]--;
-    space->removals++;
+    gm_generation_next(space);
 }
 
 /* Unmap the views of an extent that start in pages [from, to). */

@@ -94,7 +94,7 @@ static int make_lazy(struct gm_space *space, vm_memory_reservation_t *res,
         gm_free(space, backing, sizeof(*backing));
         return error;
     }
-    res->backing = backing;
+    gm_reservation_set_backing(res, backing);
     return GUESTMEM_OK;
 }
 
@@ -124,7 +124,7 @@ static int make_now(struct gm_space *space, vm_memory_reservation_t *res,
         backing->source.kind = GM_SOURCE_NONE; /* array and cookie may not outlive this call */
         backing->source.array = NULL;
     }
-    res->backing = backing;
+    gm_reservation_set_backing(res, backing);
     return GUESTMEM_OK;
 
 give_frames:
@@ -206,7 +206,7 @@ void gm_backing_drop(struct gm_space *space, vm_memory_reservation_t *res)
     gm_free(space, backing->source.array,
             backing->source.array_count * sizeof(backing->source.array[0]));
     gm_free(space, backing, sizeof(*backing));
-    res->backing = NULL;
+    gm_reservation_set_backing(res, NULL);
 }
 
 bool gm_backing_is_lazy_at(const vm_memory_reservation_t *res, uint64_t page)

@@ -16,7 +16,7 @@ int guestmem_map_iterator(vm_t *vm, vm_memory_reservation_t *reservation,
                           memory_map_iterator_fn map_iterator, guestmem_release_fn release,
                           void *cookie)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_source source = {
         .kind = GM_SOURCE_ITERATOR, .iterator = map_iterator, .release = release, .cookie = cookie};
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
@@ -37,7 +37,7 @@ int guestmem_map_iterator(vm_t *vm, vm_memory_reservation_t *reservation,
 
 int guestmem_populate(vm_t *vm, uintptr_t base, size_t size)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error;
 
     if (space == NULL) {
@@ -73,7 +73,7 @@ static int set_rights(struct gm_space *space, uintptr_t base, size_t size, seL4_
 
 int guestmem_set_rights(vm_t *vm, uintptr_t base, size_t size, seL4_CapRights_t rights)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
 
     if (space == NULL) {
         return GUESTMEM_EINVAL;
@@ -83,7 +83,7 @@ int guestmem_set_rights(vm_t *vm, uintptr_t base, size_t size, seL4_CapRights_t 
 
 int guestmem_created_destroy(vm_t *vm, uintptr_t addr)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     vm_memory_reservation_t *res = space == NULL ? NULL : gm_reservation_find(space, addr);
     int error;
 
@@ -122,7 +122,7 @@ static int may_discard(struct gm_space *space, uintptr_t start, size_t bytes)
 
 int guestmem_ram_discard(vm_t *vm, uintptr_t start, size_t bytes)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = space == NULL ? GUESTMEM_EINVAL : may_discard(space, start, bytes);
     struct gm_span span;
 
@@ -139,7 +139,7 @@ int guestmem_ram_discard(vm_t *vm, uintptr_t start, size_t bytes)
 int guestmem_destroy(vm_t *vm)
 {
     vm_memory_reservation_cookie_t *cookie = vm == NULL ? NULL : vm->mem.reservation_cookie;
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     ps_malloc_ops_t ops;
 
     if (vm == NULL) {

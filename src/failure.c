@@ -47,15 +47,18 @@ int gm_fail_taken(struct gm_space *space, const char *step, uintptr_t base, size
     return GUESTMEM_ETAKEN;
 }
 
-int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size)
+/* All of gm_end() but giving the turn. */
+static void conclude(struct gm_space *space, int error, const char *operation, uintptr_t base,
+                     size_t size)
 {
     bool outermost = space->taking == 0;
+    struct gm_reader *reader;
 
     if (error == GUESTMEM_OK) {
         if (outermost) {
             gm_room_settle(space);
         }
-        return error;
+        return;
     }
     if (outermost) {
         gm_room_revert(space);
@@ -64,6 +67,16 @@ int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t b
     space->failure.base = base;
     space->failure.size = size;
     space->reported = space->failure;
+    reader = gm_reader_here(space);
+    if (reader != NULL) {
+        reader->reported = space->failure;
+    }
+}
+
+int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size)
+{
+    conclude(space, error, operation, base, size);
+    gm_turn_give(space);
     return error;
 }
 
@@ -97,17 +110,23 @@ int gm_end_logged(struct gm_space *space, int error, const char *operation, uint
                 (size_t)base, size);
         return -1;
     }
-    if (gm_end(space, error, operation, base, size) == GUESTMEM_OK) {
-        return 0;
+    conclude(space, error, operation, base, size);
+    if (error != GUESTMEM_OK) {
+        guestmem_failure_text(&space->reported, line, sizeof(line));
+        ZF_LOGE("%s", line);
     }
-    guestmem_failure_text(&space->reported, line, sizeof(line));
-    ZF_LOGE("%s", line);
-    return -1;
+    gm_turn_give(space);
+    return error == GUESTMEM_OK ? 0 : -1;
 }
 
 const struct guestmem_failure *guestmem_last_failure(vm_t *vm)
 {
     struct gm_space *space = gm_space_of(vm);
 
+    const struct gm_reader *reader = space == NULL ? NULL : gm_reader_here(space);
+
+    if (reader != NULL) {
+        return &reader->reported;
+    }
     return space == NULL ? NULL : &space->reported;
 }

@@ -11,8 +11,22 @@
 #include "failure.h"
 #include "reservation.h"
 
-/* Populate what of the access is lazy. False: nothing is, the callback decides. Not inlined: the
- * way to the callback of an emulated device would save registers for it. */
+/* ------------------------------------------------------------------------------- lazy memory */
+
+/* Whether the guest may read and write `page` as it pleases. */
+static bool is_open(const vm_memory_reservation_t *res, uint64_t page)
+{
+    const struct gm_extent *frame = gm_extents_find(&res->backing->memory.frames, page);
+
+    return frame != NULL && frame->rights == GM_RIGHTS_ALL && !frame->device;
+}
+
+/*
+ * Populate what of the access is lazy. False: nothing is, the callback decides. Where accesses have
+ * populated before, one that nothing keeps from its memory any more came while another vcpu's was
+ * being answered. Not inlined: the way to the callback of an emulated device would save registers for
+ * it.
+ */
 __attribute__((noinline)) static bool populate(struct gm_space *space, vm_memory_reservation_t *res,
                                                uintptr_t addr, size_t size,
                                                memory_fault_result_t *result)
@@ -23,16 +37,127 @@ __attribute__((noinline)) static bool populate(struct gm_space *space, vm_memory
     int error;
 
     if (!gm_backing_is_lazy_at(res, first) && !gm_backing_is_lazy_at(res, last)) {
-        return false;
+        *result = FAULT_RESTART;
+        return res->populated && is_open(res, first) && is_open(res, last);
     }
+    gm_turn_take(space);
     error = gm_backing_populate_at_access(space, res, first, last + 1);
     if (gm_end_logged(space, error, "populate at a guest access", addr, size) != 0) {
         *result = FAULT_ERROR;
         return true;
     }
+    res->populated = 1;
     *result = FAULT_RESTART;
     return true;
 }
+
+/* The reservation that holds the whole access and can answer it, or NULL. */
+static vm_memory_reservation_t *find(struct gm_space *space, struct gm_recent *recent,
+                                     uintptr_t addr, size_t size)
+{
+    vm_memory_reservation_t *res = gm_reservation_find_again(space, recent, addr);
+
+    return res != NULL && size - 1 <= gm_last(res) - addr && res->callback != NULL ? res : NULL;
+}
+
+/* ------------------------------------------------------------------------------- shared VMs */
+
+/* relaxed: numbers, each by itself. Only visitors share theirs. */
+static void count(atomic_uint_fast64_t *counter, bool shared)
+{
+    if (shared) {
+        atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    } else {
+        atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+    }
+}
+
+/*
+ * Find the reservation, and count this thread among those that are at its callback: from then on it
+ * stays where it is, unless it is dead already. acquire: not entered before it is known to live.
+ */
+static vm_memory_reservation_t *enter(struct gm_space *space, uintptr_t addr, size_t size,
+                                      bool *backed)
+{
+    struct gm_section section = gm_section_begin(space);
+    vm_memory_reservation_t *res = find(space, gm_section_recent(space, &section), addr, size);
+
+    if (res != NULL) {
+        unsigned before = atomic_fetch_add_explicit(&res->calls, 1, memory_order_acquire);
+
+        *backed = atomic_load_explicit(&res->backed, memory_order_relaxed);
+        if ((before & GM_RESERVATION_DEAD) != 0) {
+            atomic_fetch_sub_explicit(&res->calls, 1, memory_order_relaxed);
+            res = NULL;
+        }
+    }
+    gm_section_end(space, &section);
+    return res;
+}
+
+static void leave(vm_memory_reservation_t *res)
+{
+    /* release: what the callback did is done before a free goes on */
+    atomic_fetch_sub_explicit(&res->calls, 1, memory_order_release);
+}
+
+/* The same as populate(), which needs the turn. While that is waited for the reservation may be
+ * freed: no vcpu holds it meanwhile, or the free would wait for a fault that isn't a callback. */
+static bool populate_shared(struct gm_space *space, uintptr_t addr, size_t size,
+                            memory_fault_result_t *result)
+{
+    vm_memory_reservation_t *res;
+    bool answered = false;
+
+    gm_turn_take(space);
+    res = find(space, &space->recent, addr, size);
+    if (res != NULL && res->backing != NULL) {
+        answered = populate(space, res, addr, size, result);
+    }
+    gm_turn_give(space);
+    return answered;
+}
+
+static memory_fault_result_t call(struct gm_space *space, vm_memory_reservation_t *res, vm_t *vm,
+                                  vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
+{
+    struct gm_calling calling = {space, gm_thread.calling};
+    memory_fault_result_t result;
+
+    gm_thread.calling = &calling;
+    result = res->callback(vm, vcpu, addr, size, res->cookie);
+    gm_thread.calling = calling.outer;
+    leave(res);
+    return result;
+}
+
+static memory_fault_result_t handle_shared(struct gm_space *space, vm_t *vm, vm_vcpu_t *vcpu,
+                                           uintptr_t addr, size_t size)
+{
+    struct gm_reader *reader = gm_reader_here(space);
+    struct gm_fault_counts *counts =
+        reader != NULL ? &reader->faults : &space->readers.visitor_faults;
+    memory_fault_result_t result;
+    bool backed = false;
+    vm_memory_reservation_t *res = enter(space, addr, size, &backed);
+
+    count(&counts->all, reader == NULL);
+    if (res != NULL && backed) {
+        leave(res);
+        if (populate_shared(space, addr, size, &result)) {
+            return result;
+        }
+        res = enter(space, addr, size, &backed);
+    }
+    if (res == NULL) {
+        count(&counts->unhandled, reader == NULL);
+        return FAULT_UNHANDLED;
+    }
+    return call(space, res, vm, vcpu, addr, size);
+}
+
+/* ------------------------------------------------------------------------------- the way in */
 
 static memory_fault_result_t unhandled(struct gm_space *space)
 {
@@ -54,9 +179,12 @@ memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_
     if (space == NULL) {
         return unhandled(space);
     }
+    if (space->readers.shared) {
+        return handle_shared(space, vm, vcpu, addr, size);
+    }
     space->stats.faults++;
-    res = gm_range_index_find(&space->index, addr);
-    if (res == NULL || size - 1 > gm_last(res) - addr || res->callback == NULL) {
+    res = find(space, &space->recent, addr, size);
+    if (res == NULL) {
         return unhandled(space);
     }
     if (res->backing != NULL && populate(space, res, addr, size, &result)) {

@@ -45,7 +45,7 @@ int vm_memory_init(vm_t *vm)
 vm_memory_reservation_t *vm_reserve_memory_at(vm_t *vm, uintptr_t addr, size_t size,
                                               memory_fault_callback_fn fault_callback, void *cookie)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_claim claim = {addr, size, fault_callback, cookie, GM_RESERVATION_GUEST, 0};
     vm_memory_reservation_t *res = NULL;
     int error = GUESTMEM_EINVAL;
@@ -62,7 +62,7 @@ vm_memory_reservation_t *vm_reserve_anon_memory(vm_t *vm, size_t size, size_t al
                                                 memory_fault_callback_fn fault_callback,
                                                 void *cookie, uintptr_t *addr)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_claim claim = {0, size, fault_callback, cookie, GM_RESERVATION_GUEST, 1};
     vm_memory_reservation_t *res = NULL;
     int error = GUESTMEM_EINVAL;
@@ -82,7 +82,7 @@ vm_memory_reservation_t *vm_reserve_anon_memory(vm_t *vm, size_t size, size_t al
 
 int vm_memory_make_anon(vm_t *vm, uintptr_t addr, size_t size)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = space == NULL ? GUESTMEM_EINVAL : gm_pool_add(space, addr, size);
 
     return gm_end_logged(space, error, "vm_memory_make_anon", addr, size);
@@ -90,7 +90,7 @@ int vm_memory_make_anon(vm_t *vm, uintptr_t addr, size_t size)
 
 int vm_free_reserved_memory(vm_t *vm, vm_memory_reservation_t *reservation)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     uintptr_t base = 0;
     size_t size = 0;
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
@@ -113,7 +113,7 @@ int vm_free_reserved_memory(vm_t *vm, vm_memory_reservation_t *reservation)
 static int map_given(vm_t *vm, vm_memory_reservation_t *res, const struct gm_source *source,
                      bool now, const char *operation)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, res);
     bool live = error == GUESTMEM_OK;
 
@@ -170,7 +170,7 @@ int vm_map_reservation_frames(vm_t *vm, vm_memory_reservation_t *reservation, se
                               size_t num_frames, size_t frame_size_bits)
 {
     static const char operation[] = "vm_map_reservation_frames";
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_source source = {.kind = GM_SOURCE_ARRAY, .array = frames, .array_count = num_frames};
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
 
@@ -181,7 +181,9 @@ int vm_map_reservation_frames(vm_t *vm, vm_memory_reservation_t *reservation, se
     if (error != GUESTMEM_OK) {
         return gm_end_logged(space, error, operation, reservation->base, reservation->size);
     }
-    return map_given(vm, reservation, &source, false, operation);
+    error = map_given(vm, reservation, &source, false, operation);
+    gm_turn_give(space);
+    return error;
 }
 
 void vm_get_reservation_memory_region(vm_memory_reservation_t *reservation, uintptr_t *addr,

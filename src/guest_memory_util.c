@@ -30,21 +30,21 @@ int map_frame_alloc_reservation(vm_t *vm, vm_memory_reservation_t *reservation)
 {
     struct gm_source source = {.kind = GM_SOURCE_RAM};
 
-    return map_source(gm_space_of(vm), reservation, &source, "map_frame_alloc_reservation");
+    return map_source(gm_begin(vm), reservation, &source, "map_frame_alloc_reservation");
 }
 
 int map_maybe_device_reservation(vm_t *vm, vm_memory_reservation_t *reservation)
 {
     struct gm_source source = {.kind = GM_SOURCE_ANY};
 
-    return map_source(gm_space_of(vm), reservation, &source, "map_maybe_device_reservation");
+    return map_source(gm_begin(vm), reservation, &source, "map_maybe_device_reservation");
 }
 
 int map_ut_alloc_reservation(vm_t *vm, vm_memory_reservation_t *reservation)
 {
     struct gm_source source = {.kind = GM_SOURCE_ADDRESS};
 
-    return map_source(gm_space_of(vm), reservation, &source, "map_ut_alloc_reservation");
+    return map_source(gm_begin(vm), reservation, &source, "map_ut_alloc_reservation");
 }
 
 int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr,
@@ -52,7 +52,7 @@ int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr,
 {
     static const char operation[] = "map_ut_alloc_reservation_with_base_paddr";
     const uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_source source = {.kind = GM_SOURCE_ADDRESS};
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
 
@@ -103,7 +103,7 @@ static void *create(vm_t *vm, const struct gm_claim *claim, uint8_t kind, seL4_C
                     const char *operation)
 {
     struct gm_source source = {.kind = kind, .no_rights = GM_RIGHTS_ALL & ~gm_rights_of(rights)};
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     void *view = NULL;
     int error = GUESTMEM_EINVAL;
 

@@ -104,7 +104,7 @@ static int register_ram(struct gm_space *space, struct gm_claim *claim,
 
 uintptr_t vm_ram_register(vm_t *vm, size_t bytes)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_claim claim = {0, bytes, ram_fault, NULL, GM_RESERVATION_RAM, 1};
     struct gm_source source = {.kind = GM_SOURCE_ANY, .is_ram = 1};
     int error = space == NULL ? GUESTMEM_EINVAL : register_ram(space, &claim, &source);
@@ -114,7 +114,7 @@ uintptr_t vm_ram_register(vm_t *vm, size_t bytes)
 
 int vm_ram_register_at(vm_t *vm, uintptr_t start, size_t bytes, bool untyped)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_claim claim = {start, bytes, ram_fault, NULL, GM_RESERVATION_RAM, 0};
     struct gm_source source = {.kind = untyped ? GM_SOURCE_ADDRESS : GM_SOURCE_ANY, .is_ram = 1};
     int error = space == NULL ? GUESTMEM_EINVAL : register_ram(space, &claim, &source);
@@ -125,7 +125,7 @@ int vm_ram_register_at(vm_t *vm, uintptr_t start, size_t bytes, bool untyped)
 int vm_ram_register_at_custom_iterator(vm_t *vm, uintptr_t start, size_t bytes,
                                        memory_map_iterator_fn map_iterator, void *cookie)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct gm_claim claim = {start, bytes, ram_fault, NULL, GM_RESERVATION_RAM, 0};
     struct gm_source source = {
         .kind = GM_SOURCE_ITERATOR, .is_ram = 1, .iterator = map_iterator, .cookie = cookie};
@@ -140,7 +140,7 @@ int vm_ram_register_at_custom_iterator(vm_t *vm, uintptr_t start, size_t bytes,
 
 int guestmem_ram_mark(vm_t *vm, uintptr_t start, size_t bytes, bool allocated)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error;
 
     if (space == NULL) {
@@ -160,21 +160,26 @@ int guestmem_ram_mark(vm_t *vm, uintptr_t start, size_t bytes, bool allocated)
     return gm_end(space, error, "guestmem_ram_mark", start, bytes);
 }
 
+static void mark(vm_t *vm, uintptr_t start, size_t bytes, bool allocated, const char *operation)
+{
+    struct gm_space *space = gm_begin(vm);
+
+    gm_end_logged(space, guestmem_ram_mark(vm, start, bytes, allocated), operation, start, bytes);
+}
+
 void vm_ram_mark_allocated(vm_t *vm, uintptr_t start, size_t bytes)
 {
-    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, true),
-                  "vm_ram_mark_allocated", start, bytes);
+    mark(vm, start, bytes, true, "vm_ram_mark_allocated");
 }
 
 void vm_ram_free(vm_t *vm, uintptr_t start, size_t bytes)
 {
-    gm_end_logged(gm_space_of(vm), guestmem_ram_mark(vm, start, bytes, false), "vm_ram_free", start,
-                  bytes);
+    mark(vm, start, bytes, false, "vm_ram_free");
 }
 
 uintptr_t vm_ram_allocate(vm_t *vm, size_t bytes)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = space == NULL ? GUESTMEM_EINVAL : gm_range_check(space, 0, bytes);
 
     for (size_t i = 0; error == GUESTMEM_OK && i < space->ram_count; i++) {
@@ -197,7 +202,7 @@ uintptr_t vm_ram_allocate(vm_t *vm, size_t bytes)
 
 int vm_ram_find_largest_free_region(vm_t *vm, uintptr_t *addr, size_t *size)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     const struct vm_ram_region *largest = NULL;
     int error = GUESTMEM_OK;
 
@@ -260,18 +265,19 @@ static int touch_all(struct gm_space *space, const struct touch *touch, char *vi
                      uintptr_t view_last)
 {
     const uintptr_t mask = ((uintptr_t)1 << seL4_PageBits) - 1;
-    uint64_t removals = space->removals;
+    uint64_t generation = gm_generation(space);
     uintptr_t at = touch->start;
 
     for (;;) {
         uintptr_t last = (at | mask) < touch->last ? at | mask : touch->last;
         int result;
 
-        if (at > view_last || removals != space->removals) {
+        if (at > view_last || generation != gm_generation(space)) {
             view = find_view(space, at, &view_last);
-            removals = space->removals;
+            generation = gm_generation(space);
         }
         if (view == NULL) {
+            gm_turn_take(space); /* which the end gives back */
             gm_fail(space, GUESTMEM_EUNMAPPED, "go on after the callback freed the RAM", 0);
             return gm_end_logged(space, GUESTMEM_EUNMAPPED, "vm_ram_touch", touch->start,
                                  touch->last - touch->start + 1);
@@ -305,15 +311,15 @@ static void remember_view(struct gm_space *space, uintptr_t at)
 {
     const uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
     const vm_memory_reservation_t *res = gm_reservation_find(space, at);
-    struct gm_touched *touched = &space->touched;
+    struct gm_seen_part *touched = &space->recent.seen;
 
-    touched->view = NULL;
+    touched->address = NULL;
     if (res == NULL || res->kind != GM_RESERVATION_RAM || res->taking) {
         return;
     }
     touched->base = (at & ~mask) < res->base ? res->base : at & ~mask;
-    touched->view = view_in(res, touched->base, &touched->last);
-    touched->removals = space->removals;
+    touched->address = view_in(res, touched->base, &touched->last);
+    touched->generation = gm_generation(space);
 }
 
 /* The view of RAM that shows all of the touch already: the short way for small ones. NULL: there is
@@ -321,27 +327,27 @@ static void remember_view(struct gm_space *space, uintptr_t at)
 static char *whole_view(struct gm_space *space, const struct touch *touch, size_t size,
                         uintptr_t *view_last)
 {
-    const struct gm_touched *touched;
+    const struct gm_seen_part *touched;
 
     if (space == NULL || touch->callback == NULL) {
         return NULL;
     }
-    touched = &space->touched;
-    if (touched->view == NULL || touched->removals != space->removals ||
+    touched = &space->recent.seen;
+    if (touched->address == NULL || touched->generation != gm_generation(space) ||
         touch->start - touched->base > touched->last - touched->base) {
         remember_view(space, touch->start);
     }
-    if (touched->view == NULL || size - 1 > touched->last - touch->start) {
+    if (touched->address == NULL || size - 1 > touched->last - touch->start) {
         return NULL;
     }
     *view_last = touched->last;
-    return touched->view + (touch->start - touched->base);
+    return touched->address + (touch->start - touched->base);
 }
 
 int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback,
                  void *cookie)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
     uintptr_t view_last = 0;
     char *view = whole_view(space, &touch, size, &view_last);
@@ -358,6 +364,7 @@ int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn to
     space->busy++;
     result = touch_all(space, &touch, view, view_last);
     space->busy--;
+    gm_turn_give(space);
     return result;
 }
 

@@ -22,6 +22,16 @@ struct gm_space *gm_vspace_space(const vspace_t *vspace)
     return vspace->data;
 }
 
+struct gm_space *gm_vspace_begin(const vspace_t *vspace)
+{
+    struct gm_space *space = vspace->data;
+
+    if (space != NULL) {
+        gm_turn_take(space);
+    }
+    return space;
+}
+
 int gm_vspace_claim(struct gm_space *space, uintptr_t base, size_t size, unsigned rights,
                     int cacheable, vm_memory_reservation_t **out)
 {
@@ -66,7 +76,7 @@ int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintpt
     at = align; /* never address 0, which callers take for failure */
     while (at <= space->last && size - 1 <= space->last - at) {
         const vm_memory_reservation_t *res =
-            gm_range_index_meets(&space->index, at, at + (size - 1));
+            gm_index_meets(&space->index, at, at + (size - 1));
         const struct gm_pool *pool = gm_pool_meets(&space->pools, at, at + (size - 1));
         uintptr_t last;
 
@@ -83,7 +93,7 @@ int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintpt
 static reservation_t reserve_at(vspace_t *vspace, uintptr_t base, size_t bytes, unsigned rights,
                                 int cacheable, const char *operation)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
+    struct gm_space *space = gm_vspace_begin(vspace);
     vm_memory_reservation_t *res = NULL;
     int error = space == NULL ? GUESTMEM_EINVAL
                               : gm_vspace_claim(space, base, bytes, rights, cacheable, &res);
@@ -116,7 +126,7 @@ static reservation_t vspace_reserve_aligned(vspace_t *vspace, size_t bytes, size
                                             seL4_CapRights_t rights, int cacheable, void **vaddr)
 {
     static const char operation[] = "vspace_reserve_range_aligned";
-    struct gm_space *space = gm_vspace_space(vspace);
+    struct gm_space *space = gm_vspace_begin(vspace);
     reservation_t reservation = {NULL};
     uintptr_t base = 0;
     int error =
@@ -130,6 +140,7 @@ static reservation_t vspace_reserve_aligned(vspace_t *vspace, size_t bytes, size
     if (reservation.res != NULL) {
         *vaddr = (void *)base;
     }
+    gm_turn_give(space);
     return reservation;
 }
 
@@ -159,7 +170,7 @@ static int free_claim(struct gm_space *space, vm_memory_reservation_t *res)
 
 static void vspace_free_claim(vspace_t *vspace, reservation_t reservation)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
+    struct gm_space *space = gm_vspace_begin(vspace);
     int error = space == NULL ? GUESTMEM_EINVAL : free_claim(space, reservation.res);
 
     gm_end_logged(space, error, "vspace_free_reservation", 0, 0);
@@ -167,7 +178,7 @@ static void vspace_free_claim(vspace_t *vspace, reservation_t reservation)
 
 static void vspace_free_claim_at(vspace_t *vspace, void *vaddr)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
+    struct gm_space *space = gm_vspace_begin(vspace);
     vm_memory_reservation_t *res =
         space == NULL ? NULL : gm_reservation_find(space, (uintptr_t)vaddr);
     int error = GUESTMEM_EINVAL;
@@ -188,7 +199,7 @@ const struct gm_extent *gm_vspace_frame_at(struct gm_space *space, uintptr_t gpa
 
     /* a backed reservation has its pages to itself, also those bytes of them that it doesn't hold
      */
-    *res = gm_range_index_meets(&space->index, gpa & ~mask, gpa | mask);
+    *res = gm_index_meets(&space->index, gpa & ~mask, gpa | mask);
     if (*res == NULL || (*res)->backing == NULL) {
         return NULL;
     }
@@ -201,28 +212,42 @@ const struct gm_extent *gm_vspace_frame_at(struct gm_space *space, uintptr_t gpa
     return extent;
 }
 
+/* The cap of the frame at gpa, and its size in bits; seL4_CapNull and 0: none is there. */
+static seL4_CPtr find_cap(vspace_t *vspace, uintptr_t gpa, unsigned *bits)
+{
+    struct gm_space *space = gm_vspace_begin(vspace);
+    const struct gm_extent *extent;
+    vm_memory_reservation_t *res;
+    seL4_CPtr cap = seL4_CapNull;
+    uint64_t page;
+
+    *bits = 0;
+    if (space == NULL) {
+        return cap;
+    }
+    extent = gm_vspace_frame_at(space, gpa, &res, &page);
+    if (extent != NULL) {
+        cap = extent->cptr + (page - extent->page) / gm_size_pages(extent->size);
+        *bits = gm_arch_frame_bits[extent->size];
+    }
+    gm_turn_give(space);
+    return cap;
+}
+
 static seL4_CPtr vspace_cap_at(vspace_t *vspace, void *vaddr)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
-    vm_memory_reservation_t *res;
-    uint64_t page;
-    const struct gm_extent *extent =
-        space == NULL ? NULL : gm_vspace_frame_at(space, (uintptr_t)vaddr, &res, &page);
+    unsigned bits;
 
-    return extent == NULL ? seL4_CapNull
-                          : extent->cptr + (page - extent->page) / gm_size_pages(extent->size);
+    return find_cap(vspace, (uintptr_t)vaddr, &bits);
 }
 
 /* The frame's size in bits: what code that shares or splits frames asks the cookie for. */
 static uintptr_t vspace_cookie_at(vspace_t *vspace, void *vaddr)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
-    vm_memory_reservation_t *res;
-    uint64_t page;
-    const struct gm_extent *extent =
-        space == NULL ? NULL : gm_vspace_frame_at(space, (uintptr_t)vaddr, &res, &page);
+    unsigned bits;
 
-    return extent == NULL ? 0 : gm_arch_frame_bits[extent->size];
+    find_cap(vspace, (uintptr_t)vaddr, &bits);
+    return bits;
 }
 
 static seL4_CPtr vspace_root(vspace_t *vspace)
@@ -236,20 +261,23 @@ static seL4_CPtr vspace_root(vspace_t *vspace)
 static void vspace_take_down(vspace_t *vspace, vka_t *vka)
 {
     struct gm_space *space = gm_vspace_space(vspace);
+    const struct gm_range_index *index;
     struct gm_range_pos pos;
 
     if (space == NULL) {
         return;
     }
+    gm_turn_take(space);
     if (gm_space_is_busy(space)) {
         gm_fail(space, GUESTMEM_EBUSY, "take the guest's memory down", 0);
         gm_end_logged(space, GUESTMEM_EBUSY, "vspace_tear_down", 0, space->last + 1);
         return;
     }
-    if (gm_range_index_first(&space->index, &pos)) {
+    index = gm_index_root(&space->index);
+    if (gm_range_index_first(index, &pos)) {
         do {
-            gm_vspace_free_given(space, gm_range_index_item(&space->index, pos), vka);
-        } while (gm_range_index_next(&space->index, &pos));
+            gm_vspace_free_given(space, gm_range_index_item(index, pos), vka);
+        } while (gm_range_index_next(index, &pos));
     }
     vspace->data = NULL;
     gm_space_drop(space);
@@ -306,7 +334,7 @@ int vm_init_guest_vspace(vspace_t *loader, vspace_t *vmm, vspace_t *new_vspace, 
 
 int vm_guest_add_iospace(vm_t *vm, vspace_t *loader, seL4_CPtr iospace)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = GUESTMEM_ENOSUP;
 
     (void)loader;

@@ -40,6 +40,9 @@ int gm_vspace_find_free(struct gm_space *space, size_t size, size_t bits, uintpt
 /* The space behind a vspace_t of ours, or NULL after it was torn down. */
 struct gm_space *gm_vspace_space(const vspace_t *vspace);
 
+/* The same, with the turn, which gm_end() gives back. */
+struct gm_space *gm_vspace_begin(const vspace_t *vspace);
+
 /* The frame at an address, and the page where it starts; NULL: none. */
 const struct gm_extent *gm_vspace_frame_at(struct gm_space *space, uintptr_t gpa,
                                            vm_memory_reservation_t **res, uint64_t *page);

@@ -168,7 +168,7 @@ static int map_request(struct gm_space *space, vm_memory_reservation_t *res,
 static int map_at(vspace_t *vspace, struct request *request, size_t size_bits,
                   reservation_t reservation, const seL4_CapRights_t *rights, const char *operation)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
+    struct gm_space *space = gm_vspace_begin(vspace);
     vm_memory_reservation_t *res = reservation.res;
     int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &request->size);
 
@@ -224,7 +224,7 @@ int gm_vspace_map_pages_at_deferred(vspace_t *vspace, seL4_CPtr caps[], uintptr_
 static void *map_anywhere(vspace_t *vspace, struct request *request, size_t size_bits,
                           int cacheable, const char *operation)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
+    struct gm_space *space = gm_vspace_begin(vspace);
     size_t bytes = request->count << (size_bits & 63);
     vm_memory_reservation_t *res;
     int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &request->size);
@@ -353,7 +353,7 @@ static int check_mapped(struct gm_space *space, uintptr_t base, size_t count, un
 void gm_vspace_unmap_pages(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits,
                            vka_t *vka)
 {
-    struct gm_space *space = gm_vspace_space(vspace);
+    struct gm_space *space = gm_vspace_begin(vspace);
     uintptr_t base = (uintptr_t)vaddr;
     unsigned size = 0;
     int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &size);
@@ -504,19 +504,40 @@ free_copies:
     return error;
 }
 
+/* Of two VMs, in one order always: two threads that share both ways don't wait for each other. */
+static void take_turns(struct gm_space *space, struct gm_space *other)
+{
+    struct gm_space *first = (uintptr_t)space < (uintptr_t)other ? space : other;
+    struct gm_space *second = first == space ? other : space;
+
+    if (first != NULL) {
+        gm_turn_take(first);
+    }
+    if (second != NULL) {
+        gm_turn_take(second);
+    }
+}
+
 int gm_vspace_share(vspace_t *from, vspace_t *to, void *start, int num_pages, size_t size_bits,
                     void *vaddr, reservation_t reservation)
 {
     struct gm_space *space = gm_vspace_space(from);
+    struct gm_space *other = gm_vspace_is_ours(to) ? gm_vspace_space(to) : NULL;
     uintptr_t base = (uintptr_t)start;
     unsigned size = 0;
-    int error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &size);
+    int error;
+
+    take_turns(space, other);
+    error = space == NULL ? GUESTMEM_EINVAL : check_size(space, size_bits, &size);
 
     if (error == GUESTMEM_OK && num_pages <= 0) {
         error = gm_fail(space, GUESTMEM_EINVAL, "there are no pages to share", 0);
     }
     if (error == GUESTMEM_OK) {
         error = share(space, base, (size_t)num_pages, size, to, vaddr, reservation);
+    }
+    if (other != NULL) {
+        gm_turn_give(other);
     }
     return gm_end_logged(space, error, "vspace_share_mem_at_vaddr", base,
                          (size_t)num_pages << (size_bits & 63));

@@ -11,9 +11,17 @@
 #include "failure.h"
 #include "reservation.h"
 
+/* relaxed: each number by itself is what it is; they are not of one moment */
+static void add_faults(struct guestmem_stats *stats, const struct gm_fault_counts *counts)
+{
+    stats->faults += atomic_load_explicit(&counts->all, memory_order_relaxed);
+    stats->faults_populated += atomic_load_explicit(&counts->populated, memory_order_relaxed);
+    stats->faults_unhandled += atomic_load_explicit(&counts->unhandled, memory_order_relaxed);
+}
+
 int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
 
     if (space == NULL) {
         return GUESTMEM_EINVAL;
@@ -23,14 +31,27 @@ int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats)
         return gm_end(space, GUESTMEM_EINVAL, "guestmem_get_stats", 0, 0);
     }
     *stats = space->stats;
-    return GUESTMEM_OK;
+    add_faults(stats, &space->readers.visitor_faults);
+    for (const struct gm_reader *reader = space->readers.list; reader != NULL;
+         reader = reader->next) {
+        add_faults(stats, &reader->faults);
+    }
+    return gm_end(space, GUESTMEM_OK, "guestmem_get_stats", 0, 0);
 }
 
 vm_memory_reservation_t *guestmem_reservation_at(vm_t *vm, uintptr_t gpa)
 {
     struct gm_space *space = gm_space_of(vm);
+    vm_memory_reservation_t *res;
+    struct gm_section section;
 
-    return space == NULL ? NULL : gm_reservation_find(space, gpa);
+    if (space == NULL) {
+        return NULL;
+    }
+    section = gm_section_begin(space);
+    res = gm_reservation_find(space, gpa);
+    gm_section_end(space, &section);
+    return res;
 }
 
 static enum guestmem_kind kind_of(const vm_memory_reservation_t *res)
@@ -107,7 +128,8 @@ static int walk_pools(const struct gm_space *space, size_t *pool, uintptr_t limi
 int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry, void *cookie),
                   void *cookie)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
+    const struct gm_range_index *index;
     struct gm_range_pos pos;
     size_t pool = 0;
     int result = 0;
@@ -119,23 +141,26 @@ int guestmem_walk(vm_t *vm, int (*visit)(const struct guestmem_map_entry *entry,
         gm_fail(space, GUESTMEM_EINVAL, "there is nothing to visit with", 0);
         return gm_end(space, GUESTMEM_EINVAL, "guestmem_walk", 0, 0);
     }
-    for (bool more = gm_range_index_first(&space->index, &pos); more && result == 0;
-         more = gm_range_index_next(&space->index, &pos)) {
-        struct guestmem_map_entry entry = entry_of(gm_range_index_item(&space->index, pos));
+    index = gm_index_root(&space->index);
+    for (bool more = gm_range_index_first(index, &pos); more && result == 0;
+         more = gm_range_index_next(index, &pos)) {
+        struct guestmem_map_entry entry = entry_of(gm_range_index_item(index, pos));
 
         result = walk_pools(space, &pool, entry.base, visit, cookie);
         if (result == 0) {
             result = visit(&entry, cookie);
         }
     }
-    return result != 0 ? result : walk_pools(space, &pool, space->last, visit, cookie);
+    result = result != 0 ? result : walk_pools(space, &pool, space->last, visit, cookie);
+    gm_turn_give(space);
+    return result;
 }
 
 /* The physical address of the frame at gpa, and the guest address behind the frame. */
 static int find_paddr(struct gm_space *space, uintptr_t gpa, uintptr_t *paddr, uintptr_t *behind)
 {
     uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
-    vm_memory_reservation_t *res = gm_range_index_meets(&space->index, gpa & ~mask, gpa | mask);
+    vm_memory_reservation_t *res = gm_index_meets(&space->index, gpa & ~mask, gpa | mask);
     const struct gm_extent *extent = NULL;
     uintptr_t frame_mask;
     uint64_t page = 0;
@@ -183,7 +208,7 @@ static int find_paddr_of_range(struct gm_space *space, uintptr_t base, size_t si
 
 uintptr_t vm_arm_ipa_to_pa(vm_t *vm, uintptr_t ipa_base, size_t size)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     uintptr_t paddr = 0;
     int error =
         space == NULL ? GUESTMEM_EINVAL : find_paddr_of_range(space, ipa_base, size, &paddr);

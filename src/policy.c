@@ -96,7 +96,7 @@ void gm_policy_start(struct gm_policy *policy)
 
 int guestmem_set_policy(vm_t *vm, const struct guestmem_policy *policy)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = GUESTMEM_OK;
 
     if (space == NULL) {
@@ -112,7 +112,7 @@ int guestmem_set_policy(vm_t *vm, const struct guestmem_policy *policy)
 
 int guestmem_get_policy(vm_t *vm, struct guestmem_policy *policy)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
 
     if (space == NULL) {
         return GUESTMEM_EINVAL;
@@ -122,13 +122,13 @@ int guestmem_get_policy(vm_t *vm, struct guestmem_policy *policy)
         return gm_end(space, GUESTMEM_EINVAL, "guestmem_get_policy", 0, 0);
     }
     unpack(policy, &space->policy);
-    return GUESTMEM_OK;
+    return gm_end(space, GUESTMEM_OK, "guestmem_get_policy", 0, 0);
 }
 
 int guestmem_reservation_set_policy(vm_t *vm, vm_memory_reservation_t *reservation,
                                     const struct guestmem_policy *policy)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
 
     if (space == NULL) {
@@ -151,7 +151,7 @@ int guestmem_reservation_set_policy(vm_t *vm, vm_memory_reservation_t *reservati
 int guestmem_reservation_get_policy(vm_t *vm, vm_memory_reservation_t *reservation,
                                     struct guestmem_policy *policy)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_space *space = gm_begin(vm);
     int error = space == NULL ? GUESTMEM_EINVAL : gm_reservation_check(space, reservation);
 
     if (space == NULL) {

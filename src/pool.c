@@ -58,7 +58,7 @@ static int make_room(struct gm_space *space, size_t pools_wanted)
 static int check_free(struct gm_space *space, uintptr_t base, uintptr_t last)
 {
     const struct gm_pool *pool = gm_pool_meets(&space->pools, base, last);
-    const vm_memory_reservation_t *other = gm_range_index_meets(&space->index, base, last);
+    const vm_memory_reservation_t *other = gm_index_meets(&space->index, base, last);
 
     if (pool != NULL) {
         return gm_fail_taken(space, "donate the range", pool->base, pool->size);

@@ -10,8 +10,6 @@
 #include "failure.h"
 #include "pool.h"
 
-enum { FIRST_CAPACITY = 4 };
-
 static uintptr_t page_mask(void)
 {
     return ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
@@ -33,7 +31,8 @@ int gm_reservation_check(struct gm_space *space, vm_memory_reservation_t *res)
     if (res == NULL) {
         return gm_fail(space, GUESTMEM_EINVAL, "the reservation is NULL", 0);
     }
-    if (!gm_handle_is_live(space, res)) {
+    if (!gm_handle_is_live(space, res) ||
+        (atomic_load_explicit(&res->calls, memory_order_relaxed) & GM_RESERVATION_DEAD) != 0) {
         return gm_fail(space, GUESTMEM_ESTALE, "check the reservation", 0);
     }
     return GUESTMEM_OK;
@@ -52,10 +51,10 @@ static vm_memory_reservation_t *neighbour(struct gm_space *space, uintptr_t base
     vm_memory_reservation_t *found = NULL;
 
     if (page_base < base) {
-        found = gm_range_index_meets(&space->index, page_base, base - 1);
+        found = gm_index_meets(&space->index, page_base, base - 1);
     }
     if (page_last > last && (found == NULL || !is_backed(found))) {
-        vm_memory_reservation_t *above = gm_range_index_meets(&space->index, last + 1, page_last);
+        vm_memory_reservation_t *above = gm_index_meets(&space->index, last + 1, page_last);
 
         found = above != NULL ? above : found;
     }
@@ -74,7 +73,7 @@ int gm_reservation_check_alone(struct gm_space *space, vm_memory_reservation_t *
 static int check_free(struct gm_space *space, const struct gm_claim *claim)
 {
     uintptr_t last = claim->base + (claim->size - 1);
-    vm_memory_reservation_t *other = gm_range_index_meets(&space->index, claim->base, last);
+    vm_memory_reservation_t *other = gm_index_meets(&space->index, claim->base, last);
     const struct gm_pool *pool =
         claim->anonymous ? NULL : gm_pool_meets(&space->pools, claim->base, last);
 
@@ -92,44 +91,25 @@ static int check_free(struct gm_space *space, const struct gm_claim *claim)
     return GUESTMEM_OK;
 }
 
-/* Take what the index needs for one more range: a chunk, perhaps, and room for it. */
-static int prepare_index(struct gm_space *space, uintptr_t base, struct gm_range_chunk **spare)
-{
-    *spare = NULL;
-    if (!gm_range_index_needs_chunk(&space->index, base)) {
-        return GUESTMEM_OK;
-    }
-    *spare = gm_alloc(space, sizeof(**spare));
-    if (*spare == NULL) {
-        return gm_fail(space, GUESTMEM_ENOMEM, "note the reservation", 0);
-    }
-    if (gm_room_reserve(space, &space->index_room, &space->index.top, &space->index.count,
-                        sizeof(space->index.top[0]), space->index.count + 1, FIRST_CAPACITY)) {
-        gm_free(space, *spare, sizeof(**spare));
-        return gm_fail(space, GUESTMEM_ENOMEM, "note the reservation", 0);
-    }
-    return GUESTMEM_OK;
-}
-
 int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim,
                        vm_memory_reservation_t **out)
 {
-    struct gm_range_chunk *spare;
+    struct gm_index_change change;
     vm_memory_reservation_t *res;
     int error = gm_range_check(space, claim->base, claim->size);
 
     if (error == GUESTMEM_OK) {
         error = check_free(space, claim);
     }
-    if (error == GUESTMEM_OK) {
-        error = prepare_index(space, claim->base, &spare);
-    }
     if (error != GUESTMEM_OK) {
         return error;
     }
+    if (gm_index_prepare(space, &space->index, claim->base, &change) != GUESTMEM_OK) {
+        return gm_fail(space, GUESTMEM_ENOMEM, "note the reservation", 0);
+    }
     res = gm_handle_new(space);
     if (res == NULL) {
-        gm_free(space, spare, sizeof(*spare));
+        gm_index_abandon(space, &space->index, &change);
         return gm_fail(space, GUESTMEM_ENOMEM, "make the reservation", 0);
     }
     res->base = claim->base;
@@ -139,7 +119,7 @@ int gm_reservation_new(struct gm_space *space, const struct gm_claim *claim,
     res->kind = claim->kind;
     res->anonymous = claim->anonymous;
     res->policy = space->policy;
-    gm_range_index_insert(&space->index, res->base, gm_last(res), res, spare);
+    gm_index_insert(space, &space->index, res->base, gm_last(res), res, &change);
     space->stats.reservations++;
     *out = res;
     return GUESTMEM_OK;
@@ -169,26 +149,54 @@ int gm_reservation_new_anonymous(struct gm_space *space, struct gm_claim *claim,
     return error;
 }
 
+/*
+ * One word says that a reservation is dead and how many are at its callback, so that who enters and who
+ * frees agree on who came first. acquire: what those that left did is done. Waiting for a callback
+ * from inside one, or inside another change, could be for ever.
+ */
+static bool die(struct gm_space *space, vm_memory_reservation_t *res)
+{
+    unsigned none = 0;
+
+    if (!gm_thread_is_calling(space) && gm_turn_is_outermost(space)) {
+        atomic_fetch_or_explicit(&res->calls, GM_RESERVATION_DEAD, memory_order_acquire);
+        return true;
+    }
+    return atomic_compare_exchange_strong_explicit(&res->calls, &none, GM_RESERVATION_DEAD,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
 int gm_reservation_may_drop(struct gm_space *space, vm_memory_reservation_t *res)
 {
-    return res->busy == 0
+    return res->busy == 0 && (!space->readers.shared || die(space, res))
                ? GUESTMEM_OK
                : gm_fail(space, GUESTMEM_EBUSY, "free the reservation inside its own callback", 0);
 }
 
+/* Callbacks that run may still change memory, so they are waited for without the turn. Nobody else
+ * finds the reservation any more. */
+static void wait_for_callbacks(struct gm_space *space, vm_memory_reservation_t *res)
+{
+    space->busy++;
+    while ((atomic_load_explicit(&res->calls, memory_order_acquire) & ~GM_RESERVATION_DEAD) != 0) {
+        gm_turn_give(space);
+        gm_readers_relax(space);
+        gm_turn_take(space);
+    }
+    space->busy--;
+}
+
 void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res)
 {
-    struct gm_range_chunk *unused;
-
+    atomic_fetch_or_explicit(&res->calls, GM_RESERVATION_DEAD, memory_order_relaxed);
+    gm_index_remove(space, &space->index, res->base);
+    gm_generation_next(space);
+    gm_readers_wait(space);
     gm_backing_drop(space, res);
     if (res->anonymous) {
         gm_range_alloc_give(&space->pools.free, res->base, gm_last(res) | page_mask());
     }
-    unused = gm_range_index_remove(&space->index, res->base);
-    gm_free(space, unused, sizeof(*unused));
-    if (space->index.count == 0) {
-        gm_room_drop(space, &space->index_room, &space->index.top, sizeof(space->index.top[0]));
-    }
-    gm_handle_drop(space, res);
     space->stats.reservations--;
+    wait_for_callbacks(space, res);
+    gm_handle_drop(space, res);
 }

@@ -61,8 +61,24 @@ void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res);
 /* Whether the reservation has its pages to itself: GUESTMEM_ETAKEN names the other. */
 int gm_reservation_check_alone(struct gm_space *space, vm_memory_reservation_t *res);
 
+/* relaxed: a reader that sees it late asks the callback; one that sees it early asks with the turn. */
+static inline void gm_reservation_set_backing(vm_memory_reservation_t *res,
+                                              struct gm_backing *backing)
+{
+    res->backing = backing;
+    atomic_store_explicit(&res->backed, backing != NULL, memory_order_relaxed);
+}
+
 /* The reservation that holds this byte, or NULL. */
 static inline vm_memory_reservation_t *gm_reservation_find(struct gm_space *space, uintptr_t gpa)
 {
-    return gm_range_index_find(&space->index, gpa);
+    return gm_index_find(&space->index, gpa);
+}
+
+/* The same with what the thread found lately; NULL: it remembers nothing. */
+static inline vm_memory_reservation_t *
+gm_reservation_find_again(struct gm_space *space, struct gm_recent *recent, uintptr_t gpa)
+{
+    (void)recent;
+    return gm_reservation_find(space, gpa);
 }

@@ -48,6 +48,8 @@ struct gm_space *gm_space_new(vspace_t *own, vspace_t *vmm, vka_t *vka, seL4_CPt
     space->ops = ops;
     space->own_ops = ops;
     gm_policy_start(&space->policy);
+    gm_index_start(&space->index);
+    atomic_store_explicit(&space->readers.epoch, 1, memory_order_relaxed);
     return space;
 }
 
@@ -66,9 +68,11 @@ void gm_space_drop(struct gm_space *space)
     ps_malloc_ops_t own_ops = space->own_ops;
     struct gm_range_pos pos;
 
-    while (gm_range_index_first(&space->index, &pos)) {
-        gm_reservation_drop(space, gm_range_index_item(&space->index, pos));
+    while (gm_range_index_first(gm_index_root(&space->index), &pos)) {
+        gm_reservation_drop(space, gm_range_index_item(gm_index_root(&space->index), pos));
     }
+    gm_index_drop(space, &space->index);
+    gm_readers_drop(space);
     gm_pools_drop(space);
     for (unsigned level = 0; level < GM_ARCH_LEVEL_COUNT; level++) {
         struct gm_tables *tables = &space->tables[level];
@@ -108,17 +112,28 @@ struct gm_space *gm_space_join(vm_t *vm)
 
 bool gm_space_is_busy(const struct gm_space *space)
 {
+    const struct gm_range_index *index = gm_index_root(&space->index);
     struct gm_range_pos pos;
 
-    for (bool more = gm_range_index_first(&space->index, &pos); more;
-         more = gm_range_index_next(&space->index, &pos)) {
-        const vm_memory_reservation_t *res = gm_range_index_item(&space->index, pos);
+    for (bool more = gm_range_index_first(index, &pos); more;
+         more = gm_range_index_next(index, &pos)) {
+        const vm_memory_reservation_t *res = gm_range_index_item(index, pos);
 
-        if (res->busy != 0) {
+        if (res->busy != 0 || atomic_load_explicit(&res->calls, memory_order_relaxed) != 0) {
             return true;
         }
     }
-    return space->busy != 0;
+    return space->busy != 0 || space->readers.list != NULL;
+}
+
+int gm_space_share(struct gm_space *space)
+{
+    if (gm_index_share(space, &space->index) != GUESTMEM_OK) {
+        return gm_fail(space, GUESTMEM_ENOMEM, "make the index one that can be shared", 0);
+    }
+    space->readers.shared = true;
+    gm_turn_take(space);
+    return GUESTMEM_OK;
 }
 
 int gm_slot_take_plain(struct gm_space *space, seL4_CPtr *slot)

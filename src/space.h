@@ -33,9 +33,11 @@
 
 #include "arch/arch.h"
 #include "handles.h"
+#include "index.h"
 #include "range_alloc.h"
-#include "range_index.h"
+#include "reader.h"
 #include "room.h"
+#include "turn.h"
 
 struct gm_backing;
 
@@ -58,17 +60,23 @@ enum gm_reservation_kind {
     GM_RESERVATION_VSPACE,  /* vspace_reserve_*() on the guest's vspace */
 };
 
+enum { GM_RESERVATION_DEAD = 1 << 30 };
+
 struct vm_memory_reservation {
     uintptr_t base;
     size_t size;
     memory_fault_callback_fn callback;
     void *cookie;
     struct gm_backing *backing; /* NULL: not backed */
+    atomic_bool backed;         /* the same, for readers */
     struct gm_policy policy;
-    uint32_t busy; /* callbacks and iterators of it under way: it can't be freed */
+    uint32_t busy; /* what the thread that changes it has under way: it can't be freed */
+    atomic_uint calls; /* callbacks under way in a shared VM (else they count as busy), and whether it
+                          is GM_RESERVATION_DEAD: its callback isn't entered any more */
     uint8_t kind;  /* enum gm_reservation_kind */
     uint8_t anonymous;
     uint8_t taking;           /* frames are being taken for it */
+    uint8_t populated;        /* guest accesses have put frames into it */
     uint8_t vspace_rights;    /* of a vspace reservation: what its pages are mapped with */
     uint8_t vspace_deferred;  /* its pages bring rights of their own */
     uint8_t vspace_automatic; /* of a vspace reservation: goes with its last page */
@@ -110,14 +118,6 @@ struct gm_memory_kind {
     bool device;
 };
 
-/* The part of a view of RAM that was touched last: good while no view has been removed since. */
-struct gm_touched {
-    uintptr_t base;
-    uintptr_t last;
-    char *view; /* of base; NULL: none */
-    uint64_t removals;
-};
-
 struct gm_space {
     vm_t *vm; /* NULL until joined */
     vka_t *vka;
@@ -129,8 +129,9 @@ struct gm_space {
     seL4_CPtr root;
     uintptr_t last; /* last gpa */
     struct gm_policy policy;
-    struct gm_range_index index;
-    struct gm_room index_room;
+    struct gm_readers readers;
+    struct gm_turn turn;
+    struct gm_index index;
     struct gm_handles handles;
     struct gm_pools pools;
     struct gm_tables tables[GM_ARCH_LEVEL_COUNT];
@@ -138,8 +139,8 @@ struct gm_space {
     struct guestmem_stats stats;
     struct guestmem_failure failure;  /* of the step that failed last */
     struct guestmem_failure reported; /* of the public call that failed last */
-    uint64_t removals; /* of frames and views, counted: what was looked up may be gone */
-    struct gm_touched touched;
+    atomic_uint_fast64_t generation; /* counts removals: what was looked up before may be gone */
+    struct gm_recent recent;         /* of whoever uses the VM while it isn't shared */
     struct gm_room *grown;   /* arrays that the call under way enlarged */
     struct gm_room ram_room; /* of vm->mem.ram_regions; capacity 0: the array isn't ours yet */
     size_t ram_count;        /* the same as vm->mem.num_ram_regions */
@@ -167,6 +168,35 @@ static inline struct gm_space *gm_space_of(vm_t *vm)
     return vm->mem.reservation_cookie->space != NULL ? vm->mem.reservation_cookie->space
                                                      : gm_space_join(vm);
 }
+
+/* The same for a call that changes memory, or looks at what changes move: takes the turn, which
+ * gm_end() gives back. */
+static inline struct gm_space *gm_begin(vm_t *vm)
+{
+    struct gm_space *space = gm_space_of(vm);
+
+    if (space != NULL && space->readers.shared) {
+        gm_turn_take(space);
+    }
+    return space;
+}
+
+/* What was found before the generation moved on may be gone. seq_cst: as the index' root. */
+static inline uint64_t gm_generation(const struct gm_space *space)
+{
+    return atomic_load_explicit(&space->generation, memory_order_seq_cst);
+}
+
+static inline void gm_generation_next(struct gm_space *space)
+{
+    /* the load is relaxed: only who has the turn writes it */
+    uint64_t now = atomic_load_explicit(&space->generation, memory_order_relaxed);
+
+    atomic_store_explicit(&space->generation, now + 1, memory_order_seq_cst);
+}
+
+/* From now on other threads may read. The caller has the turn afterwards. GUESTMEM_ENOMEM. */
+int gm_space_share(struct gm_space *space);
 
 /* Whether a callback or an iterator of the space is under way: it can't be taken down. */
 bool gm_space_is_busy(const struct gm_space *space);

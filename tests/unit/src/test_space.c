@@ -148,9 +148,9 @@ static vm_memory_reservation_t *random_reservation(struct soak *s, unsigned kind
     struct gm_range_pos pos;
     size_t count = 0;
 
-    for (bool more = gm_range_index_first(&s->u->space->index, &pos); more;
-         more = gm_range_index_next(&s->u->space->index, &pos)) {
-        vm_memory_reservation_t *res = gm_range_index_item(&s->u->space->index, pos);
+    for (bool more = gm_range_index_first(gm_index_root(&s->u->space->index), &pos); more;
+         more = gm_range_index_next(gm_index_root(&s->u->space->index), &pos)) {
+        vm_memory_reservation_t *res = gm_range_index_item(gm_index_root(&s->u->space->index), pos);
 
         if ((1u << res->kind & kinds) != 0 && below(s, ++count) == 0) {
             found = res;

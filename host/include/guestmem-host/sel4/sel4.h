@@ -14,3 +14,6 @@
 #include <sel4/objecttype.h>
 #include <sel4/types.h>
 #include <interfaces/sel4_client.h>
+
+/* Let another thread run. */
+void seL4_Yield(void);

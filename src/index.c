@@ -1,0 +1,332 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ */
+#include "index.h"
+
+#include <string.h>
+
+#include "space.h"
+
+enum { FIRST_CAPACITY = 4 };
+
+/* release is part of seq_cst: the pieces are complete before a reader can find them. */
+static void publish(struct gm_index *index, const struct gm_range_index *root)
+{
+    atomic_store_explicit(&index->root, root, memory_order_seq_cst);
+}
+
+void gm_index_start(struct gm_index *index)
+{
+    publish(index, &index->own);
+}
+
+static struct gm_index_version *new_version(struct gm_space *space, size_t capacity)
+{
+    struct gm_index_version *version =
+        gm_parcel_new(space, sizeof(*version) + capacity * sizeof(version->top[0]));
+
+    if (version != NULL) {
+        version->capacity = capacity;
+    }
+    return version;
+}
+
+/* ---------------------------------------------------------------- in place, while not shared */
+
+static int prepare_in_place(struct gm_space *space, struct gm_index *index, uintptr_t base,
+                            struct gm_index_change *change)
+{
+    if (!gm_range_index_needs_chunk(&index->own, base)) {
+        return GUESTMEM_OK;
+    }
+    change->chunk = gm_parcel_new(space, sizeof(*change->chunk));
+    if (change->chunk == NULL ||
+        gm_room_reserve(space, &index->room, &index->own.top, &index->own.count,
+                        sizeof(index->own.top[0]), index->own.count + 1, FIRST_CAPACITY)) {
+        gm_parcel_free(space, change->chunk);
+        return GUESTMEM_ENOMEM;
+    }
+    return GUESTMEM_OK;
+}
+
+static void remove_in_place(struct gm_space *space, struct gm_index *index, uintptr_t base)
+{
+    gm_parcel_free(space, gm_range_index_remove(&index->own, base));
+    if (index->own.count == 0) {
+        gm_room_drop(space, &index->room, &index->own.top, sizeof(index->own.top[0]));
+    }
+}
+
+/* ---------------------------------------------------------------------- the pieces to copy to */
+
+/* Keep one spare of each kind; free the others. */
+static void put_version(struct gm_space *space, struct gm_index *index,
+                        struct gm_index_version *version)
+{
+    if (index->spare == NULL || (version != NULL && version->capacity > index->spare->capacity)) {
+        gm_parcel_free(space, index->spare);
+        index->spare = version;
+    } else {
+        gm_parcel_free(space, version);
+    }
+}
+
+static void put_chunk(struct gm_space *space, struct gm_index *index, struct gm_range_chunk *chunk)
+{
+    if (index->spare_chunk == NULL) {
+        index->spare_chunk = chunk;
+    } else {
+        gm_parcel_free(space, chunk);
+    }
+}
+
+/* What the change before replaced becomes spare, if no reader has it. False: one may. */
+static bool reclaim(struct gm_space *space, struct gm_index *index)
+{
+    if (index->held != NULL && !gm_readers_have_left(space, index->held_epoch)) {
+        return false;
+    }
+    index->undoable = false;
+    put_version(space, index, index->held);
+    put_chunk(space, index, index->held_chunk[0]);
+    put_chunk(space, index, index->held_chunk[1]);
+    index->held = NULL;
+    index->held_chunk[0] = NULL;
+    index->held_chunk[1] = NULL;
+    return true;
+}
+
+/* A change that needn't wait takes new pieces instead, and leaves the held ones to the readers. */
+static void let_go(struct gm_space *space, struct gm_index *index)
+{
+    index->undoable = false;
+    gm_parcel_retire(space, index->held, index->held_epoch);
+    gm_parcel_retire(space, index->held_chunk[0], index->held_epoch);
+    gm_parcel_retire(space, index->held_chunk[1], index->held_epoch);
+    index->held = NULL;
+    index->held_chunk[0] = NULL;
+    index->held_chunk[1] = NULL;
+}
+
+/* Two versions are as large as the present one: it and the one that it will be replaced by. */
+static int prepare_spares(struct gm_space *space, struct gm_index *index, size_t wanted)
+{
+    size_t capacity = index->present->capacity;
+
+    if (wanted > capacity) {
+        capacity = wanted + wanted / 2;
+    }
+    if (index->spare == NULL || index->spare->capacity < capacity) {
+        struct gm_index_version *version = new_version(space, capacity);
+
+        if (version == NULL) {
+            return GUESTMEM_ENOMEM;
+        }
+        put_version(space, index, version);
+    }
+    if (index->spare_chunk == NULL) {
+        index->spare_chunk = gm_parcel_new(space, sizeof(*index->spare_chunk));
+    }
+    return index->spare_chunk == NULL ? GUESTMEM_ENOMEM : GUESTMEM_OK;
+}
+
+/* A version that grew is followed by one as large: removing from it takes that. */
+static int prepare_growth(struct gm_space *space, struct gm_index *index,
+                          struct gm_index_change *change)
+{
+    change->version = index->spare;
+    index->spare = NULL;
+    if (change->version->capacity == index->present->capacity) {
+        return GUESTMEM_OK;
+    }
+    index->spare = new_version(space, change->version->capacity);
+    if (index->spare == NULL) {
+        index->spare = change->version;
+        change->version = NULL;
+        return GUESTMEM_ENOMEM;
+    }
+    return GUESTMEM_OK;
+}
+
+static int prepare_copy(struct gm_space *space, struct gm_index *index, uintptr_t base,
+                        struct gm_index_change *change)
+{
+    const struct gm_range_index *now = &index->present->index;
+    int error;
+
+    gm_parcels_collect(space);
+    if (!reclaim(space, index)) {
+        let_go(space, index);
+    }
+    if (gm_range_index_needs_chunk(now, base)) {
+        change->chunk = gm_parcel_new(space, sizeof(*change->chunk));
+        if (change->chunk == NULL) {
+            return GUESTMEM_ENOMEM;
+        }
+    }
+    error = prepare_spares(space, index, now->count + 1);
+    if (error == GUESTMEM_OK) {
+        error = prepare_growth(space, index, change);
+    }
+    if (error != GUESTMEM_OK) {
+        gm_parcel_free(space, change->chunk);
+        return error;
+    }
+    change->copy = index->spare_chunk;
+    index->spare_chunk = NULL;
+    return GUESTMEM_OK;
+}
+
+/* ------------------------------------------------------------------------------ a new version */
+
+/* Make `version` the present one's double, with a chunk of its own where it will change. */
+static void copy_version(struct gm_index *index, struct gm_index_version *version, uintptr_t base,
+                         struct gm_range_chunk *copy)
+{
+    const struct gm_range_index *now = &index->present->index;
+
+    version->index = *now;
+    version->index.top = version->top;
+    memcpy(version->top, now->top, now->count * sizeof(version->top[0]));
+    index->held_chunk[0] = NULL;
+    if (now->count > 0) {
+        size_t at = gm_range_chunk_below(now, base);
+
+        index->held_chunk[0] = now->top[at].chunk;
+        *copy = *now->top[at].chunk;
+        version->top[at].chunk = copy;
+    }
+}
+
+/* Readers find `version` from now on; what it replaces is held. */
+static void replace(struct gm_space *space, struct gm_index *index, struct gm_index_version *version)
+{
+    index->held = index->present;
+    index->present = version;
+    publish(index, &version->index);
+    index->held_epoch = gm_readers_epoch(space);
+}
+
+static void insert_copy(struct gm_space *space, struct gm_index *index, uintptr_t base,
+                        uintptr_t last, void *item, struct gm_index_change *change)
+{
+    bool first = index->present->index.count == 0;
+
+    copy_version(index, change->version, base, change->copy);
+    gm_range_index_insert(&change->version->index, base, last, item, change->chunk);
+    replace(space, index, change->version);
+    index->made[0] = first ? NULL : change->copy;
+    index->made[1] = change->chunk;
+    index->inserted_base = base;
+    index->undoable = true;
+    if (first) {
+        put_chunk(space, index, change->copy);
+    }
+}
+
+/* Go back to the version before the insertion that was the last change. */
+static void undo_insert(struct gm_space *space, struct gm_index *index)
+{
+    index->undoable = false;
+    index->held_chunk[0] = index->made[0];
+    index->held_chunk[1] = index->made[1];
+    replace(space, index, index->held);
+}
+
+static void remove_copy(struct gm_space *space, struct gm_index *index, uintptr_t base)
+{
+    struct gm_index_version *version;
+    struct gm_range_chunk *copy;
+
+    while (!reclaim(space, index)) {
+        gm_readers_relax(space);
+    }
+    version = index->spare;
+    copy = index->spare_chunk;
+    index->spare = NULL;
+    index->spare_chunk = NULL;
+    copy_version(index, version, base, copy);
+    index->held_chunk[1] = gm_range_index_remove(&version->index, base);
+    replace(space, index, version);
+    if (index->held_chunk[1] == copy) { /* it became empty, and nobody has seen it */
+        index->held_chunk[1] = NULL;
+        put_chunk(space, index, copy);
+    }
+}
+
+/* -------------------------------------------------------------------------------- both alike */
+
+int gm_index_prepare(struct gm_space *space, struct gm_index *index, uintptr_t base,
+                     struct gm_index_change *change)
+{
+    *change = (struct gm_index_change){NULL, NULL, NULL};
+    return space->readers.shared ? prepare_copy(space, index, base, change)
+                                 : prepare_in_place(space, index, base, change);
+}
+
+void gm_index_abandon(struct gm_space *space, struct gm_index *index,
+                      struct gm_index_change *change)
+{
+    gm_parcel_free(space, change->chunk);
+    if (change->version != NULL) {
+        put_version(space, index, change->version);
+        put_chunk(space, index, change->copy);
+    }
+}
+
+void gm_index_insert(struct gm_space *space, struct gm_index *index, uintptr_t base, uintptr_t last,
+                     void *item, struct gm_index_change *change)
+{
+    if (space->readers.shared) {
+        insert_copy(space, index, base, last, item, change);
+    } else {
+        gm_range_index_insert(&index->own, base, last, item, change->chunk);
+    }
+}
+
+void gm_index_remove(struct gm_space *space, struct gm_index *index, uintptr_t base)
+{
+    if (!space->readers.shared) {
+        remove_in_place(space, index, base);
+    } else if (index->undoable && index->inserted_base == base) {
+        undo_insert(space, index);
+    } else {
+        remove_copy(space, index, base);
+    }
+}
+
+int gm_index_share(struct gm_space *space, struct gm_index *index)
+{
+    size_t count = index->own.count;
+    size_t capacity = count < FIRST_CAPACITY ? FIRST_CAPACITY : count;
+    struct gm_index_version *present = new_version(space, capacity);
+
+    index->spare = new_version(space, capacity);
+    index->spare_chunk = gm_parcel_new(space, sizeof(*index->spare_chunk));
+    if (present == NULL || index->spare == NULL || index->spare_chunk == NULL) {
+        gm_parcel_free(space, present);
+        gm_parcel_free(space, index->spare);
+        gm_parcel_free(space, index->spare_chunk);
+        index->spare = NULL;
+        index->spare_chunk = NULL;
+        return GUESTMEM_ENOMEM;
+    }
+    present->index = index->own;
+    present->index.top = present->top;
+    if (count > 0) {
+        memcpy(present->top, index->own.top, count * sizeof(present->top[0]));
+        gm_room_drop(space, &index->room, &index->own.top, sizeof(index->own.top[0]));
+    }
+    index->present = present;
+    publish(index, &present->index);
+    return GUESTMEM_OK;
+}
+
+void gm_index_drop(struct gm_space *space, struct gm_index *index)
+{
+    let_go(space, index);
+    gm_parcel_free(space, index->present);
+    gm_parcel_free(space, index->spare);
+    gm_parcel_free(space, index->spare_chunk);
+}

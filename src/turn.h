@@ -1,0 +1,25 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The turn: who may change a shared VM's memory. One thread has it, and may take it again; taking it
+ * ends the thread's read section until it is given, so that two threads that both change something
+ * from inside their sections never wait for each other.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct gm_space;
+
+struct gm_turn {
+    _Atomic(const void *) owner; /* the thread that has it; NULL: none */
+    unsigned depth;              /* how often; the owner's */
+};
+
+void gm_turn_take(struct gm_space *space);
+void gm_turn_give(struct gm_space *space);
+
+/* Whether giving the turn once would leave it to others. */
+bool gm_turn_is_outermost(const struct gm_space *space);
