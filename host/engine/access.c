@@ -11,9 +11,9 @@
  *   exits                  e6 (2), e8 (4), ec (2)
  *
  * The first part of an instruction finds the instruction: it is one behind the last one found in
- * this block, of the same direction, and its address comes out right with the registers as they
- * are. An element is answered as a whole, page by page, when its first part comes; later parts take
- * what is there.
+ * this block, of the same direction, and its address comes out right with the registers and the
+ * guest's tables as they are. An element is answered as a whole, page by page, when its first part
+ * comes; later parts take what is there.
  */
 #include <string.h>
 
@@ -21,47 +21,84 @@
 
 /* ----------------------------------------------------------------------- one natural access */
 
+/* In one piece, as other CPUs expect of it. */
+static uint64_t load_natural(const void *bytes, unsigned size)
+{
+    switch (size) {
+    case 1:
+        return __atomic_load_n((const uint8_t *)bytes, __ATOMIC_RELAXED);
+    case 2:
+        return __atomic_load_n((const uint16_t *)bytes, __ATOMIC_RELAXED);
+    case 4:
+        return __atomic_load_n((const uint32_t *)bytes, __ATOMIC_RELAXED);
+    default:
+        return __atomic_load_n((const uint64_t *)bytes, __ATOMIC_RELAXED);
+    }
+}
+
+static void store_natural(void *bytes, uint64_t data, unsigned size)
+{
+    switch (size) {
+    case 1:
+        __atomic_store_n((uint8_t *)bytes, (uint8_t)data, __ATOMIC_RELAXED);
+        break;
+    case 2:
+        __atomic_store_n((uint16_t *)bytes, (uint16_t)data, __ATOMIC_RELAXED);
+        break;
+    case 4:
+        __atomic_store_n((uint32_t *)bytes, (uint32_t)data, __ATOMIC_RELAXED);
+        break;
+    default:
+        __atomic_store_n((uint64_t *)bytes, data, __ATOMIC_RELAXED);
+        break;
+    }
+}
+
 /* Do it where memory is mapped after all: outside windows, or since the VMM mapped it. */
 static bool try_memory(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write,
                        uint64_t *data)
 {
-    void *bytes = window_bytes(cpu->engine, gpa, size, write);
+    void *bytes;
 
-    if (bytes == NULL) {
-        return false;
+    cpu_lock(cpu);
+    bytes = stage2_bytes(cpu->engine, gpa, size, write);
+    if (bytes != NULL && write) {
+        store_natural(bytes, *data, size);
+    } else if (bytes != NULL) {
+        *data = load_natural(bytes, size);
     }
-    if (write) {
-        memcpy(bytes, data, size);
-    } else {
-        *data = 0;
-        memcpy(data, bytes, size);
-    }
-    if (window_of_guest(cpu->engine, gpa) == NULL) {
+    cpu_unlock(cpu);
+    if (bytes != NULL && view_of_guest(cpu, gpa) == NULL) {
         cpu->outside = gpa;
         if (++cpu->outside_count == cpu->outside_limit) {
             atomic_store(&cpu->attention, 1);
         }
     }
+    return bytes != NULL;
+}
+
+/* Ask the VMM. False: to be looked at again. */
+static bool ask(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write, uint64_t *data)
+{
+    cpu->exit.address = gpa;
+    cpu->exit.size = size;
+    cpu->exit.write = write;
+    cpu->exit.fetch = cpu->fetching;
+    cpu->exit.data = *data;
+    cpu_leave(cpu, ENGINE_EXIT_MEMORY);
+    if (cpu->answer == ENGINE_RESTART) {
+        return false;
+    }
+    if (cpu->answer == ENGINE_ADVANCE && !write) {
+        *data = cpu->answer_data;
+    }
     return true;
 }
 
-/* Ask the VMM until the access is done. */
+/* Until the access is done, by memory or by the VMM. */
 static void natural(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write, uint64_t *data)
 {
-    while (!try_memory(cpu, gpa, size, write, data)) {
-        cpu->exit.address = gpa;
-        cpu->exit.size = size;
-        cpu->exit.write = write;
-        cpu->exit.data = *data;
-        cpu_leave(cpu, ENGINE_EXIT_MEMORY);
-        if (cpu->answer == ENGINE_RESTART) {
-            continue;
-        }
-        cpu->data_given = true;
-        if (cpu->answer == ENGINE_ADVANCE && !write) {
-            *data = cpu->answer_data;
-        }
-        return;
+    while (!try_memory(cpu, gpa, size, write, data) && !ask(cpu, gpa, size, write, data)) {
     }
 }
 
@@ -151,14 +188,25 @@ static uint16_t span_mask(const struct element *element, uint64_t va, unsigned s
     return (uint16_t)(((1U << size) - 1) << offset);
 }
 
-/* The element of the present instruction that this part belongs to and has not come for yet. */
-static struct element *element_of(struct operation *op, uint64_t gpa, unsigned size)
+/* Whether the guest's tables have `gpa` at the virtual address. */
+static bool is_at(struct engine_cpu *cpu, uint64_t va, uint64_t gpa)
 {
+    uint64_t there;
+
+    return stage1_translate(cpu, va, &there) && there == gpa;
+}
+
+/* The element of the present instruction that this part belongs to and has not come for yet. */
+static struct element *element_of(struct engine_cpu *cpu, uint64_t gpa, unsigned size)
+{
+    struct operation *op = &cpu->op;
+
     for (unsigned i = 0; i < op->count; i++) {
         struct element *element = &op->elements[i];
-        uint16_t mask = span_mask(element, nearest(element->va, gpa), size);
+        uint64_t va = nearest(element->va, gpa);
+        uint16_t mask = span_mask(element, va, size);
 
-        if (mask != 0 && (element->seen & mask) == 0 && !element->all_seen) {
+        if (mask != 0 && (element->seen & mask) == 0 && !element->all_seen && is_at(cpu, va, gpa)) {
             return element;
         }
     }
@@ -173,7 +221,7 @@ static const uint32_t *code_at(struct engine_cpu *cpu, uint64_t pc)
     if (pc % 4 != 0 || !stage1_translate(cpu, pc, &gpa)) {
         return NULL;
     }
-    return window_bytes(cpu->engine, gpa, 4, false);
+    return stage2_bytes(cpu->engine, gpa, 4, false);
 }
 
 bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *write)
@@ -214,7 +262,6 @@ static struct element *operation_find(struct engine_cpu *cpu, uint64_t pc, uint6
                                       unsigned size, bool write)
 {
     const uint32_t *code = code_at(cpu, pc);
-    bool flat = !stage1_enabled(cpu);
     struct decode_memory memory;
 
     if (code == NULL) {
@@ -225,8 +272,8 @@ static struct element *operation_find(struct engine_cpu *cpu, uint64_t pc, uint6
             struct element *element;
 
             operation_set(cpu, &memory, pc, write);
-            element = element_of(&cpu->op, gpa, size);
-            if (element != NULL && (!flat || nearest(element->va, gpa) == gpa)) {
+            element = element_of(cpu, gpa, size);
+            if (element != NULL) {
                 return element;
             }
         }
@@ -236,8 +283,7 @@ static struct element *operation_find(struct engine_cpu *cpu, uint64_t pc, uint6
     }
 }
 
-/* The element for a part; the present instruction's, or the next one's, or NULL. */
-static struct element *element_find(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write)
+static struct element *element_look(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write)
 {
     struct operation *op = &cpu->op;
     struct element *element = NULL;
@@ -246,13 +292,24 @@ static struct element *element_find(struct engine_cpu *cpu, uint64_t gpa, unsign
         return operation_find(cpu, cpu->block, gpa, size, write);
     }
     if (write == op->write) {
-        element = element_of(op, gpa, size);
+        element = element_of(cpu, gpa, size);
     }
     if (element == NULL) { /* an exclusive store reads, then writes */
         uint64_t pc = op->both && write && !op->write ? op->pc : op->pc + 4;
 
         element = operation_find(cpu, pc, gpa, size, write);
     }
+    return element;
+}
+
+/* The element for a part; the present instruction's, or the next one's, or NULL. */
+static struct element *element_find(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write)
+{
+    struct element *element;
+
+    cpu_lock(cpu);
+    element = element_look(cpu, gpa, size, write);
+    cpu_unlock(cpu);
     return element;
 }
 
@@ -285,26 +342,54 @@ static unsigned natural_size(uint64_t va, uint64_t end)
     return size;
 }
 
+typedef bool (*answer_fn)(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write,
+                          uint64_t *data);
+
+/* In a window the host does what is memory: doing it here too would do it twice, and another CPU
+ * may have changed it in between. True: the VMM has answered it. */
+static bool unless_memory(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write,
+                          uint64_t *data)
+{
+    struct guestmem_host_leaf leaf;
+    bool memory;
+
+    for (;;) {
+        cpu_lock(cpu);
+        memory = stage2_leaf(cpu->engine, gpa, write, &leaf);
+        cpu_unlock(cpu);
+        if (memory || ask(cpu, gpa, size, write, data)) {
+            return !memory;
+        }
+    }
+}
+
+static bool always(struct engine_cpu *cpu, uint64_t gpa, unsigned size, bool write, uint64_t *data)
+{
+    natural(cpu, gpa, size, write, data);
+    return true;
+}
+
 static void answer_bytes(struct engine_cpu *cpu, struct element *element, unsigned first,
-                         unsigned size, uint64_t gpa, bool write)
+                         unsigned size, uint64_t gpa, bool write, answer_fn answer_it)
 {
     uint64_t data = low_bytes(element->data >> first * 8, size);
     uint64_t mask = low_bytes(UINT64_MAX, size) << first * 8;
 
-    cpu->exit.fetch = false;
-    cpu->data_given = false;
-    natural(cpu, gpa, size, write, &data);
-    element->given = element->given || cpu->data_given;
-    element->data = (element->data & ~mask) | (data << first * 8 & mask);
-    element->done |= (uint8_t)(((1U << size) - 1) << first);
+    cpu->fetching = false;
+    if (answer_it(cpu, gpa, size, write, &data)) {
+        element->data = (element->data & ~mask) | (data << first * 8 & mask);
+        element->done |= (uint8_t)(((1U << size) - 1) << first);
+    }
 }
 
-/* Answer what of the element lies in the page of `gpa`, once. */
-static void answer(struct engine_cpu *cpu, struct element *element, uint64_t gpa, bool write)
+/* Answer what of the element lies in the page of `gpa`, once. Whether any of that is answered. */
+static bool answer(struct engine_cpu *cpu, struct element *element, uint64_t gpa, bool write,
+                   answer_fn answer_it)
 {
     uint64_t page = nearest(element->va, gpa) & ~(uint64_t)(PAGE_BYTES - 1);
     uint64_t va = element->va > page ? element->va : page;
     uint64_t end = element->va + element->bytes;
+    bool any = false;
 
     if (end > page + PAGE_BYTES) {
         end = page + PAGE_BYTES;
@@ -315,10 +400,12 @@ static void answer(struct engine_cpu *cpu, struct element *element, uint64_t gpa
 
         if (!(element->done >> first & 1)) {
             answer_bytes(cpu, element, first, size,
-                         (gpa & ~(uint64_t)(PAGE_BYTES - 1)) + va % PAGE_BYTES, write);
+                         (gpa & ~(uint64_t)(PAGE_BYTES - 1)) + va % PAGE_BYTES, write, answer_it);
         }
+        any = any || (element->done >> first & 1);
         va += size;
     }
+    return any;
 }
 
 /* The bytes of the part [va, va + size) that are the element's; 0 elsewhere. */
@@ -339,13 +426,16 @@ static uint64_t part_of(const struct element *element, uint64_t va, unsigned siz
 static bool is_fetch(struct engine_cpu *cpu, uint64_t gpa, bool write)
 {
     uint64_t pc;
-    uint64_t pc_gpa;
+    bool is;
 
     if (write) {
         return false;
     }
     uc_reg_read(cpu->uc, UC_ARM64_REG_PC, &pc);
-    return (pc ^ gpa) % PAGE_BYTES == 0 && stage1_translate(cpu, pc, &pc_gpa) && pc_gpa == gpa;
+    cpu_lock(cpu);
+    is = (pc ^ gpa) % PAGE_BYTES == 0 && is_at(cpu, pc, gpa);
+    cpu_unlock(cpu);
+    return is;
 }
 
 static uint64_t fetch(struct engine_cpu *cpu, uint64_t gpa)
@@ -354,9 +444,9 @@ static uint64_t fetch(struct engine_cpu *cpu, uint64_t gpa)
 
     uc_reg_read(cpu->uc, UC_ARM64_REG_PC, &cpu->op.pc);
     cpu->op.exact = false;
-    cpu->exit.fetch = true;
+    cpu->fetching = true;
     natural(cpu, gpa, 4, false, &data);
-    if (window_of_guest(cpu->engine, gpa) == NULL) { /* code outside windows: worth one at once */
+    if (view_of_guest(cpu, gpa) == NULL) { /* code outside windows: worth one at once */
         cpu->outside = gpa;
         cpu->outside_count = cpu->outside_limit;
         atomic_store(&cpu->attention, 1);
@@ -388,7 +478,7 @@ uint64_t access_read(uc_engine *uc, uint64_t offset, unsigned size, void *cookie
         return fetch(cpu, gpa);
     }
     element = take_part(cpu, gpa, size, false, 0);
-    answer(cpu, element, gpa, false);
+    (void)answer(cpu, element, gpa, false, always);
     return part_of(element, nearest(element->va, gpa), size);
 }
 
@@ -399,7 +489,7 @@ void access_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
     uint64_t gpa = gap->base + offset;
 
     (void)uc;
-    answer(cpu, take_part(cpu, gpa, size, true, low_bytes(value, size)), gpa, true);
+    (void)answer(cpu, take_part(cpu, gpa, size, true, low_bytes(value, size)), gpa, true, always);
 }
 
 /*
@@ -444,13 +534,26 @@ static void opaque(struct engine_cpu *cpu, uint64_t gpa, bool write)
     cpu_leave(cpu, ENGINE_EXIT_OPAQUE);
 }
 
+/* What the page shows but for the answer. */
+static void copy_page(struct engine_cpu *cpu, uint64_t gpa, uint8_t *page)
+{
+    const void *behind;
+
+    cpu_lock(cpu);
+    behind = stage2_bytes(cpu->engine, gpa & ~(uint64_t)(PAGE_BYTES - 1), PAGE_BYTES, false);
+    if (behind != NULL) {
+        memcpy(page, behind, PAGE_BYTES);
+    } else {
+        memset(page, 0, PAGE_BYTES);
+    }
+    cpu_unlock(cpu);
+}
+
 bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access,
                       uint8_t *page)
 {
     bool write = access != WINDOW_READ;
-    struct guestmem_host_leaf leaf;
     struct element *element;
-    const void *behind;
 
     if (is_fetch(cpu, gpa, write)) {
         (void)fetch(cpu, gpa);
@@ -461,17 +564,12 @@ bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access a
         opaque(cpu, gpa, write);
         return true;
     }
+    if (!answer(cpu, element, gpa, write, unless_memory)) {
+        return true;
+    }
     mark_seen(element, gpa, access);
-    answer(cpu, element, gpa, write);
-    if (!element->given && window_leaf(cpu->engine, gpa, write, &leaf)) {
-        return true; /* it was all done on frames that are there now: the host can do it again */
-    }
-    behind = window_bytes(cpu->engine, gpa & ~(uint64_t)(PAGE_BYTES - 1), PAGE_BYTES, false);
-    if (behind != NULL) {
-        memcpy(page, behind, PAGE_BYTES);
-    } else {
-        memset(page, 0, PAGE_BYTES);
-    }
+    (void)answer(cpu, element, gpa, write, always); /* the rest of it is memory */
+    copy_page(cpu, gpa, page);
     if (!write) {
         place_answer(element, gpa, page);
     }

@@ -29,6 +29,9 @@ enum { CLASS_WFX = 0x01, CLASS_SVC = 0x15, CLASS_HVC = 0x16, CLASS_SMC = 0x17 };
 enum { CLASS_PREFETCH = 0x21, CLASS_DATA = 0x25, CLASS_BREAKPOINT = 0x3c };
 enum { FAULT_TRANSLATION = 0x07, FAULT_EXTERNAL = 0x10, FAULT_WRITE = 0x40 };
 
+/* Unicorn's own set-up isn't said to be safe on several threads at once. */
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+
 static const uint32_t insn_wfi = 0xd503207f;
 static const unsigned outside_first = 64;
 
@@ -95,12 +98,12 @@ static uc_err map_regions(struct engine_cpu *cpu, uc_engine *uc, struct gap *gap
     uc_err err = UC_ERR_OK;
     unsigned i;
 
-    for (i = 0; i < cpu->engine->window_count && err == UC_ERR_OK; i++) {
-        const struct window *window = &cpu->engine->windows[i];
+    for (i = 0; i < cpu->view_count && err == UC_ERR_OK; i++) {
+        const struct window *window = &cpu->views[i].window;
 
         err = map_gap(cpu, uc, &gaps[i], base, window->base);
         if (err == UC_ERR_OK) {
-            err = uc_mem_map_ptr(uc, window->base, window->size, UC_PROT_ALL, window->host);
+            err = uc_mem_map_ptr(uc, window->base, window->size, UC_PROT_ALL, cpu->views[i].host);
         }
         base = window->base + window->size;
     }
@@ -144,16 +147,28 @@ static uc_err copy_registers(uc_engine *from, uc_engine *to)
     return err;
 }
 
-/* A new instance in place of the old one, if there is one. 0, or -ENOMEM and nothing changed. */
-static int rebuild(struct engine_cpu *cpu)
+static uc_err open_one(uc_engine **uc)
 {
-    struct gap *gaps = calloc(cpu->engine->window_count + 2, sizeof(*gaps));
-    uc_engine *uc = NULL;
-    uc_err err = gaps == NULL ? UC_ERR_NOMEM : uc_open(UC_ARCH_ARM64, UC_MODE_ARM, &uc);
+    uc_err err;
 
-    if (err == UC_ERR_OK) { /* no address ends a run; looking one up would read the guest's tables */
-        err = uc_ctl_exits_enable(uc);
-    }
+    pthread_mutex_lock(&opening);
+    err = uc_open(UC_ARCH_ARM64, UC_MODE_ARM, uc);
+    pthread_mutex_unlock(&opening);
+    return err;
+}
+
+static void close_one(uc_engine *uc)
+{
+    pthread_mutex_lock(&opening);
+    uc_close(uc);
+    pthread_mutex_unlock(&opening);
+}
+
+static uc_err set_up(struct engine_cpu *cpu, uc_engine *uc, struct gap *gaps)
+{
+    /* No address ends a run; looking one up would read the guest's tables. */
+    uc_err err = uc_ctl_exits_enable(uc);
+
     if (err == UC_ERR_OK) {
         err = map_regions(cpu, uc, gaps);
     }
@@ -165,22 +180,38 @@ static int rebuild(struct engine_cpu *cpu)
     } else if (err == UC_ERR_OK) {
         registers_reset(uc);
     }
+    return err;
+}
+
+/* A new instance in place of the old one, if there is one. 0, or -ENOMEM and nothing changed. */
+static int rebuild(struct engine_cpu *cpu)
+{
+    struct gap *gaps = NULL;
+    uc_engine *uc = NULL;
+    unsigned generation;
+    uc_err err = views_update(cpu, &generation) == 0 ? UC_ERR_OK : UC_ERR_NOMEM;
+
+    if (err == UC_ERR_OK) {
+        gaps = calloc(cpu->view_count + 2, sizeof(*gaps));
+        err = gaps == NULL ? UC_ERR_NOMEM : open_one(&uc);
+    }
+    if (err == UC_ERR_OK) {
+        err = set_up(cpu, uc, gaps);
+    }
     if (err != UC_ERR_OK) {
         if (uc != NULL) {
-            uc_close(uc);
+            close_one(uc);
         }
         free(gaps);
         return -ENOMEM;
     }
     if (cpu->uc != NULL) {
-        uc_close(cpu->uc);
+        close_one(cpu->uc);
         free(cpu->gaps);
     }
     cpu->uc = uc;
     cpu->gaps = gaps;
-    cpu->generation = cpu->engine->generation;
-    cpu->forget_all = false;
-    cpu->stale_count = 0;
+    cpu->generation = generation;
     return 0;
 }
 
@@ -209,12 +240,14 @@ static uint32_t insn_at(struct engine_cpu *cpu, uint64_t pc)
     uint32_t insn = 0;
     const void *bytes = NULL;
 
+    cpu_lock(cpu);
     if (pc % 4 == 0 && stage1_translate(cpu, pc, &gpa)) {
-        bytes = window_bytes(cpu->engine, gpa, sizeof(insn), false);
+        bytes = stage2_bytes(cpu->engine, gpa, sizeof(insn), false);
     }
     if (bytes != NULL) {
         memcpy(&insn, bytes, sizeof(insn));
     }
+    cpu_unlock(cpu);
     return insn;
 }
 
@@ -259,7 +292,9 @@ static void raise_in_guest(struct engine_cpu *cpu)
     } else if (cpu->exception == EXCEPTION_DATA) {
         bool write = false;
 
+        cpu_lock(cpu);
         has_far = access_address(cpu, pc, &far, &write);
+        cpu_unlock(cpu);
         esr = syndrome(CLASS_DATA, FAULT_TRANSLATION | (write ? FAULT_WRITE : 0));
     }
     if (!registers_raise(cpu, esr, pc, has_far, far)) {
@@ -315,34 +350,58 @@ static void fiber_body(void *cookie)
 
 /* --------------------------------------------------------------------------- before entering it */
 
-void cpus_forget_code(struct engine *engine, uint64_t start, uint64_t end)
+void cpu_forget_code(struct engine_cpu *cpu, uint64_t start, uint64_t end)
 {
-    for (struct engine_cpu *cpu = engine->cpus; cpu != NULL; cpu = cpu->next) {
-        if (cpu->stale_count == STALE_COUNT || end - start > UINT64_C(0x1000000)) {
-            cpu->forget_all = true;
-        } else {
-            cpu->stale[cpu->stale_count].base = start;
-            cpu->stale[cpu->stale_count].size = end - start;
-            cpu->stale_count++;
-        }
-        atomic_store(&cpu->attention, 1);
+    if (cpu->stale_count == STALE_COUNT || end - start > UINT64_C(0x1000000)) {
+        cpu->forget_all = true;
+    } else {
+        cpu->stale[cpu->stale_count++] = (struct window){.base = start, .size = end - start};
     }
+    atomic_store(&cpu->attention, 1);
+}
+
+/* What others want forgotten. True: all. */
+static bool take_stale(struct engine_cpu *cpu, struct window stale[STALE_COUNT], unsigned *count)
+{
+    bool all;
+
+    cpu_lock(cpu);
+    all = cpu->forget_all;
+    *count = cpu->stale_count;
+    memcpy(stale, cpu->stale, sizeof(cpu->stale));
+    cpu->forget_all = false;
+    cpu->stale_count = 0;
+    cpu_unlock(cpu);
+    return all;
+}
+
+/* An instance that is made anew knows no code. */
+static int renew(struct engine_cpu *cpu)
+{
+    int err = rebuild(cpu);
+
+    if (err) {
+        cpu_lock(cpu);
+        cpu->forget_all = true;
+        cpu_unlock(cpu);
+    }
+    return err;
 }
 
 /* Translated code is found by virtual address: with the MMU on, which ones those are isn't known.
  */
 static int forget_code(struct engine_cpu *cpu)
 {
-    if (cpu->stale_count > 0 && stage1_enabled(cpu)) {
-        cpu->forget_all = true;
+    struct window stale[STALE_COUNT];
+    unsigned count;
+
+    if (take_stale(cpu, stale, &count) || (count > 0 && stage1_enabled(cpu)) ||
+        cpu->generation != atomic_load(&cpu->engine->generation)) {
+        return renew(cpu);
     }
-    if (cpu->forget_all) {
-        return rebuild(cpu);
-    }
-    while (cpu->stale_count > 0) {
-        cpu->stale_count--;
-        uc_ctl_remove_cache(cpu->uc, cpu->stale[cpu->stale_count].base,
-                            cpu->stale[cpu->stale_count].base + cpu->stale[cpu->stale_count].size);
+    while (count > 0) {
+        count--;
+        uc_ctl_remove_cache(cpu->uc, stale[count].base, stale[count].base + stale[count].size);
     }
     return 0;
 }
@@ -357,7 +416,7 @@ static int abandon(struct engine_cpu *cpu)
         return err;
     }
     fiber_reset(cpu->fiber);
-    cpu->scratch_count = 0;
+    signals_end_answers(cpu);
     cpu->running = false;
     set_pc(cpu, pc);
     if (cpu->replaced) {
@@ -390,14 +449,18 @@ static int prepare(struct engine_cpu *cpu)
         return cpu->answer == ENGINE_ABORT ? abort_access(cpu) : 0;
     }
     (void)signals_install(); /* it worked before; only someone else's handlers may be in the way */
-    return cpu->generation != cpu->engine->generation ? rebuild(cpu) : forget_code(cpu);
+    return forget_code(cpu);
 }
 
-/* Things that prepare() puts off while an access waits: done at the next block. */
-static bool must_stop(const struct engine_cpu *cpu)
+/* Stop at the next block for what prepare() puts off while an access waits, and for what came since.
+ */
+static void set_attention(struct engine_cpu *cpu)
 {
-    return cpu->stale_count > 0 || cpu->forget_all || cpu->generation != cpu->engine->generation ||
-           cpu->outside_count >= cpu->outside_limit;
+    cpu_lock(cpu);
+    atomic_store(&cpu->attention, cpu->stale_count > 0 || cpu->forget_all ||
+                                      cpu->generation != atomic_load(&cpu->engine->generation) ||
+                                      cpu->outside_count >= cpu->outside_limit);
+    cpu_unlock(cpu);
 }
 
 void engine_cpu_run(struct engine_cpu *cpu, unsigned blocks, struct engine_exit *exit)
@@ -414,14 +477,15 @@ void engine_cpu_run(struct engine_cpu *cpu, unsigned blocks, struct engine_exit 
             err == -EFAULT ? "an abort for the guest, which has no vectors for it" : "no memory";
         return;
     }
-    atomic_store(&cpu->attention, must_stop(cpu));
+    set_attention(cpu);
+    cpu->budget = blocks;
     if (!atomic_exchange(&cpu->kicked, 0)) {
-        cpu->budget = blocks;
         memset(&cpu->exit, 0, sizeof(cpu->exit));
         before = signals_current(cpu);
         fiber_enter(cpu->fiber);
         signals_current(before);
         *exit = cpu->exit;
+        exit->left = cpu->budget;
         if (exit->kind != ENGINE_EXIT_SLICE || !atomic_exchange(&cpu->kicked, 0)) {
             return;
         }
@@ -429,6 +493,7 @@ void engine_cpu_run(struct engine_cpu *cpu, unsigned blocks, struct engine_exit 
     memset(exit, 0, sizeof(*exit));
     exit->kind = ENGINE_EXIT_KICKED;
     exit->pc = cpu_pc(cpu);
+    exit->left = cpu->budget;
 }
 
 void engine_cpu_answer(struct engine_cpu *cpu, enum engine_answer answer, uint64_t data)
@@ -449,24 +514,38 @@ void engine_cpu_kick(struct engine_cpu *cpu)
 
 /* --------------------------------------------------------------------------- beginning and end */
 
+static void cpu_free(struct engine_cpu *cpu)
+{
+    fiber_destroy(cpu->fiber);
+    views_free(cpu);
+    pthread_mutex_destroy(&cpu->lock);
+    free(cpu);
+}
+
 int engine_cpu_create(struct engine *engine, struct engine_cpu **result)
 {
     struct engine_cpu *cpu = calloc(1, sizeof(*cpu));
-    int err = cpu == NULL ? -ENOMEM : signals_install();
+    int err;
 
+    if (cpu == NULL) {
+        return -ENOMEM;
+    }
+    cpu->engine = engine;
+    cpu->outside_limit = outside_first;
+    pthread_mutex_init(&cpu->lock, NULL);
+    err = signals_install();
     if (!err) {
-        cpu->engine = engine;
-        cpu->outside_limit = outside_first;
         cpu->fiber = fiber_create(fiber_body, cpu);
         err = cpu->fiber == NULL ? -ENOMEM : rebuild(cpu);
     }
     if (err) {
-        fiber_destroy(cpu != NULL ? cpu->fiber : NULL);
-        free(cpu);
+        cpu_free(cpu);
         return err;
     }
+    pthread_mutex_lock(&engine->lock);
     cpu->next = engine->cpus;
     engine->cpus = cpu;
+    pthread_mutex_unlock(&engine->lock);
     *result = cpu;
     return 0;
 }
@@ -478,11 +557,12 @@ void engine_cpu_destroy(struct engine_cpu *cpu)
     if (cpu == NULL) {
         return;
     }
+    pthread_mutex_lock(&cpu->engine->lock);
     for (link = &cpu->engine->cpus; *link != cpu; link = &(*link)->next) {
     }
     *link = cpu->next;
-    uc_close(cpu->uc);
+    pthread_mutex_unlock(&cpu->engine->lock);
+    close_one(cpu->uc);
     free(cpu->gaps);
-    fiber_destroy(cpu->fiber);
-    free(cpu);
+    cpu_free(cpu);
 }

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -38,7 +39,6 @@ struct element {
     uint8_t done;  /* a bit a byte: answered, or written */
     uint16_t seen; /* a bit a byte of the aligned span: the guest CPU has been here */
     bool all_seen; /* in a window one host instruction does all of it */
-    bool given;    /* some of it is an answer, not memory */
 };
 
 /* The instruction whose accesses are being answered. */
@@ -57,7 +57,7 @@ struct gap {
     uint64_t base;
 };
 
-/* A page of answers that stands in for a window's page, for one host instruction. */
+/* A page of answers that stands in for a view's page, for one host instruction. */
 struct scratch {
     uint8_t *place;
 };
@@ -70,6 +70,15 @@ struct engine_cpu {
     unsigned generation; /* of the windows that `uc` has */
     struct gap *gaps;
 
+    pthread_mutex_t lock; /* see cpu_lock(); of these, which only the CPU's thread writes: */
+    struct view *views;   /* sorted */
+    unsigned view_count;
+    struct scratch scratch[SCRATCH_COUNT];
+    unsigned scratch_count;
+    bool forget_all; /* and of these, which others write: code that was translated before */
+    unsigned stale_count;
+    struct window stale[STALE_COUNT];
+
     atomic_int attention; /* stop at the next block: anything below wants it, or a kick */
     atomic_int kicked;
     unsigned budget; /* blocks left of the slice */
@@ -80,29 +89,33 @@ struct engine_cpu {
     int exception; /* what the guest CPU raised, or -1 */
 
     struct operation op;
-    struct scratch scratch[SCRATCH_COUNT];
-    unsigned scratch_count;
 
     struct engine_exit exit;
     enum engine_answer answer;
     uint64_t answer_data;
-    bool data_given; /* an answer to the present access was data, not a restart */
+    bool fetching; /* the present access reads an instruction */
     bool replaced;   /* by `context`, set while an access was waiting */
     seL4_UserContext context;
 
-    bool forget_all; /* code that was translated before */
-    unsigned stale_count;
-    struct {
-        uint64_t base;
-        uint64_t size;
-    } stale[STALE_COUNT];
     uint64_t outside; /* address of a mapped access outside the windows, */
     unsigned outside_count;
     unsigned outside_limit; /* and how many of them are worth a word */
 };
 
-/* cpu.c */
-void cpus_forget_code(struct engine *engine, uint64_t start, uint64_t end);
+/* Between these the thread may use what it finds in stage 2 and put it under the CPU's views, and
+ * whoever changes stage 2 waits. Nothing in between leaves the guest or asks the VMM. */
+static inline void cpu_lock(struct engine_cpu *cpu)
+{
+    pthread_mutex_lock(&cpu->lock);
+}
+
+static inline void cpu_unlock(struct engine_cpu *cpu)
+{
+    pthread_mutex_unlock(&cpu->lock);
+}
+
+/* cpu.c. Forgetting is done at the CPU's next block; called with its lock. */
+void cpu_forget_code(struct engine_cpu *cpu, uint64_t start, uint64_t end);
 void cpu_leave(struct engine_cpu *cpu, enum engine_exit_kind kind);
 uint64_t cpu_pc(struct engine_cpu *cpu);
 
@@ -110,20 +123,22 @@ uint64_t cpu_pc(struct engine_cpu *cpu);
 uint64_t access_read(uc_engine *uc, uint64_t offset, unsigned size, void *gap);
 void access_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *gap);
 
-/* An access in a window that stage 2 doesn't allow. True: it does now. False: `page` has the answer
- * where the access looks for it. */
+/* An access in a window that stage 2 doesn't allow. True: to be done again, by now it may. False:
+ * `page` has the answer where the access looks for it. */
 enum window_access { WINDOW_READ, WINDOW_WRITE, WINDOW_WRITE_BYTE };
 bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access access,
                       uint8_t *page);
 
-/* What the load or store at `pc` accesses; false: it is none that is known. */
+/* What the load or store at `pc` accesses; false: it is none that is known. With the lock. */
 bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *write);
 
 /* signals.c */
 int signals_install(void); /* 0, or -errno; needs doing again when others took the signals */
 struct engine_cpu *signals_current(struct engine_cpu *cpu); /* sets it; returns the one before */
+void signals_end_answers(struct engine_cpu *cpu);           /* no scratch page stands any more */
 
-/* stage1.c: guest-virtual to guest-physical, with the tables that the guest has set up. */
+/* stage1.c: guest-virtual to guest-physical, with the tables that the guest has set up. Translating
+ * is done with the lock. */
 bool stage1_translate(struct engine_cpu *cpu, uint64_t va, uint64_t *gpa);
 bool stage1_enabled(struct engine_cpu *cpu);
 

@@ -10,8 +10,10 @@
  * window, and whatever in a window stage 2 doesn't allow, comes out as an exit. Frames outside all
  * windows work too, slowly; ENGINE_EXIT_OUTSIDE tells that a window would pay.
  *
- * An engine and its CPUs are used by one thread at a time; two engines are independent. Only
- * engine_cpu_kick() may be called at any time, from any thread or signal handler.
+ * Threads: two CPUs of an engine may run on two threads, and a CPU may change its thread between two
+ * calls. engine_window_add() and engine_invalidate() may be called by any thread meanwhile, and
+ * engine_cpu_kick() by signal handlers too. What guests on two CPUs that run at once can't rely on:
+ * host_vm.h, "parallel".
  */
 #pragma once
 
@@ -46,6 +48,7 @@ struct engine_exit {
     bool fetch;    /* an instruction was to be read */
     uint64_t data; /* of a write; of a read: what the register holds, as far as known */
     uint32_t hsr;
+    unsigned left; /* blocks of the slice */
     const char *why;
 };
 
@@ -71,7 +74,8 @@ void engine_destroy(struct engine *engine);
  */
 int engine_window_add(struct engine *engine, uint64_t base, uint64_t size);
 
-/* Stage 2 changed there, or the code did: what was kept of it is dropped. */
+/* Stage 2 changed there, or the code did: what was kept of it is dropped. Then no access goes by
+ * what stage 2 had; a CPU on another thread may end the block of code that it runs. */
 void engine_invalidate(void *engine, uint64_t base, uint64_t size);
 
 /* --------------------------------------------------------------------------------------- cpus */

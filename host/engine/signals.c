@@ -9,7 +9,7 @@
  * guest's goes to whoever handled the signal before.
  *
  * The handlers run on the CPU's own stack, not on an alternate one: an access may wait there for
- * its answer while another CPU's access comes.
+ * its answer while another CPU's access comes, and go on in another thread.
  */
 #define _GNU_SOURCE
 #include "cpu.h"
@@ -39,6 +39,20 @@ static struct {
     struct sigaction segv;
     struct sigaction trap;
 } previous = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* In functions of their own: a compiler that sees two uses of errno keeps where it found the first,
+ * and between those the CPU may have moved to another thread. */
+static __attribute__((noinline)) int errno_get(void)
+{
+    __asm__ volatile("");
+    return errno;
+}
+
+static __attribute__((noinline)) void errno_set(int value)
+{
+    __asm__ volatile("");
+    errno = value;
+}
 
 struct engine_cpu *signals_current(struct engine_cpu *cpu)
 {
@@ -80,17 +94,30 @@ static void hand_on(const struct sigaction *action, int signal, siginfo_t *info,
     handing_on = false;
 }
 
-static void scratch_place(struct engine_cpu *cpu, uint8_t *place, const uint8_t *page)
+static bool scratch_place(struct engine_cpu *cpu, uint8_t *place, const uint8_t *page)
 {
-    if (mmap(place, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-             0) == MAP_FAILED ||
-        cpu->scratch_count == SCRATCH_COUNT) {
-        cpu->exit.why = "no mapping left for the answer to an access";
-        cpu_leave(cpu, ENGINE_EXIT_BROKEN);
-        return;
+    bool placed;
+
+    cpu_lock(cpu);
+    placed = cpu->scratch_count < SCRATCH_COUNT &&
+             mmap(place, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    if (placed) {
+        memcpy(place, page, PAGE_BYTES);
+        cpu->scratch[cpu->scratch_count++].place = place;
     }
-    memcpy(place, page, PAGE_BYTES);
-    cpu->scratch[cpu->scratch_count++].place = place;
+    cpu_unlock(cpu);
+    return placed;
+}
+
+void signals_end_answers(struct engine_cpu *cpu)
+{
+    cpu_lock(cpu);
+    while (cpu->scratch_count > 0) {
+        (void)mmap(cpu->scratch[--cpu->scratch_count].place, PAGE_BYTES, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    }
+    cpu_unlock(cpu);
 }
 
 /* Of the host's stores, only those of a byte need to be told apart: 88 is MOV r/m8, r8; C6 the same
@@ -114,38 +141,52 @@ static enum window_access access_kind(const ucontext_t *context)
     return is_byte_store(context) ? WINDOW_WRITE_BYTE : WINDOW_WRITE;
 }
 
+static bool fill(struct engine_cpu *cpu, const struct view *view, uint64_t gpa, bool write)
+{
+    bool filled;
+
+    cpu_lock(cpu);
+    filled = view_fill(cpu, view, gpa, write);
+    cpu_unlock(cpu);
+    return filled;
+}
+
 /* True: the access can go on. */
 static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *context)
 {
-    const struct window *window = window_of_host(cpu->engine, address);
+    const struct view *view = view_of_host(cpu, address);
+    uint8_t *place = (uint8_t *)((uintptr_t)address & ~(uintptr_t)(PAGE_BYTES - 1));
     enum window_access access = access_kind(context);
     uint64_t gpa;
     uint8_t page[PAGE_BYTES];
 
-    if (window == NULL) {
+    if (view == NULL) {
         return false;
     }
-    gpa = window->base + (uint64_t)(address - window->host);
-    while (!window_fill(cpu->engine, window, gpa, access != WINDOW_READ)) {
-        if (!access_in_window(cpu, gpa, access, page)) {
-            scratch_place(cpu, (uint8_t *)((uintptr_t)address & ~(uintptr_t)(PAGE_BYTES - 1)),
-                          page);
-            context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
-            break;
+    gpa = view->window.base + (uint64_t)(address - view->host);
+    while (!fill(cpu, view, gpa, access != WINDOW_READ)) {
+        if (access_in_window(cpu, gpa, access, page)) {
+            continue;
         }
-        window = window_of_host(cpu->engine, address);
+        if (!scratch_place(cpu, place, page)) {
+            cpu->exit.why = "no mapping left for the answer to an access";
+            cpu_leave(cpu, ENGINE_EXIT_BROKEN);
+            continue;
+        }
+        context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+        break;
     }
     return true;
 }
 
 static void on_segv(int signal, siginfo_t *info, void *context)
 {
-    int saved = errno;
+    int saved = errno_get();
 
     if (current == NULL || info->si_code <= 0 || !on_window(current, info->si_addr, context)) {
         hand_on(&previous.segv, signal, info, context);
     }
-    errno = saved;
+    errno_set(saved);
 }
 
 static void on_trap(int signal, siginfo_t *info, void *context)
@@ -159,12 +200,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
         errno = saved;
         return;
     }
-    while (cpu->scratch_count > 0) {
-        uint8_t *place = cpu->scratch[--cpu->scratch_count].place;
-
-        (void)mmap(place, PAGE_BYTES, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    }
+    signals_end_answers(cpu);
     host->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
     errno = saved;
 }

@@ -25,7 +25,7 @@ static unsigned granule_bits(uint64_t tcr, bool upper)
 
 static bool read_entry(struct engine_cpu *cpu, uint64_t gpa, uint64_t *entry)
 {
-    const void *bytes = window_bytes(cpu->engine, gpa, sizeof(*entry), false);
+    const void *bytes = stage2_bytes(cpu->engine, gpa, sizeof(*entry), false);
 
     if (bytes == NULL) {
         return false;

@@ -20,6 +20,8 @@ enum {
 
 #define GRAIN (UINT64_C(1) << GRAIN_BITS)
 
+/* ------------------------------------------------------------------------------- the windows */
+
 int engine_create(struct guestmem_host *host, seL4_CPtr root, struct engine **result)
 {
     struct engine *engine = calloc(1, sizeof(*engine));
@@ -29,14 +31,9 @@ int engine_create(struct guestmem_host *host, seL4_CPtr root, struct engine **re
     }
     engine->host = host;
     engine->root = root;
+    pthread_mutex_init(&engine->lock, NULL);
     *result = engine;
     return 0;
-}
-
-static void window_free(struct window *window)
-{
-    munmap(window->host, window->size);
-    free(window->touched);
 }
 
 void engine_destroy(struct engine *engine)
@@ -47,11 +44,55 @@ void engine_destroy(struct engine *engine)
     while (engine->cpus != NULL) {
         engine_cpu_destroy(engine->cpus);
     }
-    for (unsigned i = 0; i < engine->window_count; i++) {
-        window_free(&engine->windows[i]);
-    }
+    pthread_mutex_destroy(&engine->lock);
     free(engine);
 }
+
+/* A window over exactly [base, base + size), which is free, at position `at`. */
+static int insert(struct engine *engine, unsigned at, uint64_t base, uint64_t size)
+{
+    if (engine->window_count == WINDOW_COUNT_MAX) {
+        return -ENOSPC;
+    }
+    memmove(&engine->windows[at + 1], &engine->windows[at],
+            (engine->window_count - at) * sizeof(engine->windows[0]));
+    engine->windows[at] = (struct window){.base = base, .size = size};
+    engine->window_count++;
+    atomic_fetch_add(&engine->generation, 1);
+    return 0;
+}
+
+static int add(struct engine *engine, uint64_t base, uint64_t end)
+{
+    for (unsigned i = 0; base < end; i++) {
+        uint64_t next = i < engine->window_count ? engine->windows[i].base : end;
+        int err;
+
+        if (i < engine->window_count && next + engine->windows[i].size <= base) {
+            continue;
+        }
+        if (base < next) {
+            err = insert(engine, i, base, (next < end ? next : end) - base);
+            if (err) {
+                return err;
+            }
+        }
+        base = engine->windows[i].base + engine->windows[i].size;
+    }
+    return 0;
+}
+
+int engine_window_add(struct engine *engine, uint64_t base, uint64_t size)
+{
+    int err;
+
+    pthread_mutex_lock(&engine->lock);
+    err = add(engine, base, base + size);
+    pthread_mutex_unlock(&engine->lock);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------- a CPU's views */
 
 /* Address space without access, placed so that 2 MiB of the guest are 2 MiB of the host. */
 static uint8_t *take_area(uint64_t base, uint64_t size)
@@ -72,97 +113,140 @@ static uint8_t *take_area(uint64_t base, uint64_t size)
     return start;
 }
 
-/* A window over exactly [base, base + size), which is free, at position `at`. */
-static int insert(struct engine *engine, unsigned at, uint64_t base, uint64_t size)
+static int view_make(struct view *view, const struct window *window)
 {
-    struct window window = {.base = base, .size = size};
-
-    if (engine->window_count == WINDOW_COUNT_MAX) {
-        return -ENOSPC;
-    }
-    window.touched = calloc((size >> GRAIN_BITS) + 2, 1);
-    if (window.touched == NULL) {
+    *view = (struct view){.window = *window};
+    view->touched = calloc((window->size >> GRAIN_BITS) + 2, 1);
+    if (view->touched == NULL) {
         return -ENOMEM;
     }
-    window.host = take_area(base, size);
-    if (window.host == NULL) {
-        free(window.touched);
+    view->host = take_area(window->base, window->size);
+    if (view->host == NULL) {
+        free(view->touched);
         return -ENOMEM;
     }
-    memmove(&engine->windows[at + 1], &engine->windows[at],
-            (engine->window_count - at) * sizeof(window));
-    engine->windows[at] = window;
-    engine->window_count++;
-    engine->generation++;
     return 0;
 }
 
-int engine_window_add(struct engine *engine, uint64_t base, uint64_t size)
+static void view_free(struct view *view)
 {
-    uint64_t end = base + size;
+    munmap(view->host, view->window.size);
+    free(view->touched);
+}
 
-    for (unsigned i = 0; base < end; i++) {
-        uint64_t next = i < engine->window_count ? engine->windows[i].base : end;
-        int err;
+void views_free(struct engine_cpu *cpu)
+{
+    for (unsigned i = 0; i < cpu->view_count; i++) {
+        view_free(&cpu->views[i]);
+    }
+    free(cpu->views);
+}
 
-        if (i < engine->window_count && next + engine->windows[i].size <= base) {
-            continue;
+static const struct view *view_exactly_of(const struct engine_cpu *cpu, const struct window *window)
+{
+    const struct view *view = view_of_guest(cpu, window->base);
+
+    return view != NULL && view->window.base == window->base ? view : NULL;
+}
+
+/* A view of each window, those that are there and new ones. */
+static int views_make(const struct engine_cpu *cpu, const struct window *windows, unsigned count,
+                      struct view *views)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const struct view *present = view_exactly_of(cpu, &windows[i]);
+        int err = 0;
+
+        if (present != NULL) {
+            views[i] = *present;
+        } else {
+            err = view_make(&views[i], &windows[i]);
         }
-        if (base < next) {
-            err = insert(engine, i, base, (next < end ? next : end) - base);
-            if (err) {
-                return err;
+        while (err && i > 0) {
+            i--;
+            if (view_exactly_of(cpu, &windows[i]) == NULL) {
+                view_free(&views[i]);
             }
         }
-        base = engine->windows[i].base + engine->windows[i].size;
+        if (err) {
+            return err;
+        }
     }
     return 0;
 }
 
-const struct window *window_of_guest(const struct engine *engine, uint64_t gpa)
+int views_update(struct engine_cpu *cpu, unsigned *generation)
+{
+    struct engine *engine = cpu->engine;
+    struct window windows[WINDOW_COUNT_MAX];
+    struct view *views;
+    struct view *before = cpu->views;
+    unsigned count;
+
+    pthread_mutex_lock(&engine->lock);
+    count = engine->window_count;
+    memcpy(windows, engine->windows, count * sizeof(windows[0]));
+    *generation = atomic_load(&engine->generation);
+    pthread_mutex_unlock(&engine->lock);
+    views = calloc(count + 1, sizeof(*views));
+    if (views == NULL || views_make(cpu, windows, count, views) != 0) {
+        free(views);
+        return -ENOMEM;
+    }
+    cpu_lock(cpu);
+    cpu->views = views;
+    cpu->view_count = count;
+    cpu_unlock(cpu);
+    free(before);
+    return 0;
+}
+
+const struct view *view_of_guest(const struct engine_cpu *cpu, uint64_t gpa)
 {
     unsigned low = 0;
-    unsigned high = engine->window_count;
+    unsigned high = cpu->view_count;
 
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        const struct window *window = &engine->windows[middle];
+        const struct view *view = &cpu->views[middle];
 
-        if (gpa < window->base) {
+        if (gpa < view->window.base) {
             high = middle;
-        } else if (gpa - window->base >= window->size) {
+        } else if (gpa - view->window.base >= view->window.size) {
             low = middle + 1;
         } else {
-            return window;
+            return view;
         }
     }
     return NULL;
 }
 
-const struct window *window_of_host(const struct engine *engine, const void *address)
+const struct view *view_of_host(const struct engine_cpu *cpu, const void *address)
 {
-    for (unsigned i = 0; i < engine->window_count; i++) {
-        const struct window *window = &engine->windows[i];
+    for (unsigned i = 0; i < cpu->view_count; i++) {
+        const struct view *view = &cpu->views[i];
 
-        if ((uintptr_t)address - (uintptr_t)window->host < window->size) {
-            return window;
+        if ((uintptr_t)address - (uintptr_t)view->host < view->window.size) {
+            return view;
         }
     }
     return NULL;
 }
 
-bool window_leaf(struct engine *engine, uint64_t gpa, bool write, struct guestmem_host_leaf *leaf)
+/* ------------------------------------------------------------------------------- what is behind */
+
+bool stage2_leaf(struct engine *engine, uint64_t gpa, bool write, struct guestmem_host_leaf *leaf)
 {
     return guestmem_host_translate(engine->host, engine->root, gpa, leaf) &&
            (write ? leaf->write : leaf->read);
 }
 
-void *window_bytes(struct engine *engine, uint64_t gpa, unsigned size, bool write)
+void *stage2_bytes(struct engine *engine, uint64_t gpa, unsigned size, bool write)
 {
     struct guestmem_host_leaf leaf;
     uint64_t offset;
 
-    if (!window_leaf(engine, gpa, write, &leaf)) {
+    if (!stage2_leaf(engine, gpa, write, &leaf)) {
         return NULL;
     }
     offset = gpa & ((UINT64_C(1) << leaf.size_bits) - 1);
@@ -188,64 +272,89 @@ static uint64_t run_end(struct engine *engine, const struct window *window, uint
     return end < limit ? end : limit;
 }
 
-static bool cover(const struct window *window, uint64_t start, uint64_t end)
+static uint8_t *place_of(const struct view *view, uint64_t gpa)
 {
-    return mmap(window->host + (start - window->base), end - start, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+    return view->host + (gpa - view->window.base);
+}
+
+static bool cover(uint8_t *start, uint8_t *end)
+{
+    return start == end || mmap(start, (size_t)(end - start), PROT_NONE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                                0) != MAP_FAILED;
+}
+
+/* All but the pages that stand there for one host instruction, which take themselves away. */
+static bool cover_around(const struct engine_cpu *cpu, uint8_t *start, uint8_t *end)
+{
+    for (unsigned i = 0; i < cpu->scratch_count; i++) {
+        uint8_t *page = cpu->scratch[i].place;
+
+        if (page >= start && page < end) {
+            return cover_around(cpu, start, page) && cover_around(cpu, page + PAGE_BYTES, end);
+        }
+    }
+    return cover(start, end);
 }
 
 /* A hole in the middle of a mapping takes one more of the 65,530 that a process may have; covering
- * the whole window takes none. Going on with what stage 2 no longer allows is no choice. */
-static void drop(const struct window *window, uint64_t start, uint64_t end)
+ * the whole view takes none. Going on with what stage 2 no longer allows is no choice. */
+static void drop(const struct engine_cpu *cpu, const struct view *view, uint64_t start,
+                 uint64_t end)
 {
-    if (!cover(window, start, end) && !cover(window, window->base, window->base + window->size)) {
+    if (!cover_around(cpu, place_of(view, start), place_of(view, end)) &&
+        !cover(view->host, view->host + view->window.size)) {
         perror("guestmem: can't take frames from under the guest");
         abort();
     }
 }
 
-static bool place(struct engine *engine, const struct window *window, uint64_t start, uint64_t end,
+static bool place(struct engine *engine, const struct view *view, uint64_t start, uint64_t end,
                   uint64_t paddr, bool write)
 {
     off_t offset;
 
     return guestmem_host_phys_offset(engine->host, paddr, &offset) &&
-           mmap(window->host + (start - window->base), end - start,
-                PROT_READ | (write ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED,
-                guestmem_host_memfd(engine->host), offset) != MAP_FAILED;
+           mmap(place_of(view, start), end - start, PROT_READ | (write ? PROT_WRITE : 0),
+                MAP_SHARED | MAP_FIXED, guestmem_host_memfd(engine->host), offset) != MAP_FAILED;
 }
 
-bool window_fill(struct engine *engine, const struct window *window, uint64_t gpa, bool write)
+bool view_fill(struct engine_cpu *cpu, const struct view *view, uint64_t gpa, bool write)
 {
+    const struct window *window = &view->window;
     struct guestmem_host_leaf leaf;
     uint64_t start;
     uint64_t end;
 
-    if (!window_leaf(engine, gpa, write, &leaf)) {
+    if (!stage2_leaf(cpu->engine, gpa, write, &leaf)) {
         return false;
     }
     start = gpa & ~((UINT64_C(1) << leaf.size_bits) - 1);
-    end = run_end(engine, window, start, &leaf);
+    end = run_end(cpu->engine, window, start, &leaf);
     if (start < window->base) {
         leaf.paddr += window->base - start;
         start = window->base;
     }
     for (uint64_t grain = (start - window->base) >> GRAIN_BITS;
          grain <= (end - 1 - window->base) >> GRAIN_BITS; grain++) {
-        window->touched[grain] = 1;
+        view->touched[grain] = 1;
     }
-    if (place(engine, window, start, end, leaf.paddr, leaf.write)) {
+    if (place(cpu->engine, view, start, end, leaf.paddr, leaf.write)) {
         return true;
     }
-    /* Too many mappings: dropping the window's gives them back; the guest touches its frames again.
+    /* Too many mappings: dropping the view's gives them back; the guest touches its frames again.
      */
-    drop(window, window->base, window->base + window->size);
-    return place(engine, window, start, end, leaf.paddr, leaf.write);
+    drop(cpu, view, window->base, window->base + window->size);
+    return place(cpu->engine, view, start, end, leaf.paddr, leaf.write);
 }
 
-/* Drop the part of a window, where it was touched. Says whether there was any. */
-static bool invalidate(const struct window *window, uint64_t start, uint64_t end)
+/* ------------------------------------------------------------------------------- what changed */
+
+/* Drop the part of a view, where it was touched. Says whether there was any. */
+static bool invalidate(const struct engine_cpu *cpu, const struct view *view, uint64_t start,
+                       uint64_t end)
 {
+    const struct window *window = &view->window;
     bool any = false;
 
     while (start < end) {
@@ -255,8 +364,8 @@ static bool invalidate(const struct window *window, uint64_t start, uint64_t end
         if (next > end) {
             next = end;
         }
-        if (window->touched[grain]) {
-            drop(window, start, next);
+        if (view->touched[grain]) {
+            drop(cpu, view, start, next);
             any = true;
         }
         start = next;
@@ -264,19 +373,32 @@ static bool invalidate(const struct window *window, uint64_t start, uint64_t end
     return any;
 }
 
+static void invalidate_cpu(struct engine_cpu *cpu, uint64_t base, uint64_t end)
+{
+    for (unsigned i = 0; i < cpu->view_count; i++) {
+        const struct window *window = &cpu->views[i].window;
+        uint64_t window_end = window->base + window->size;
+        uint64_t start = base > window->base ? base : window->base;
+        uint64_t stop = end < window_end ? end : window_end;
+
+        if (start < stop && invalidate(cpu, &cpu->views[i], start, stop)) {
+            cpu_forget_code(cpu, start, stop);
+        }
+    }
+}
+
+/* Stage 2 has the change already. Taking the CPU's lock waits for what still goes by the old one,
+ * and what comes later finds the new one. */
 void engine_invalidate(void *cookie, uint64_t base, uint64_t size)
 {
     struct engine *engine = cookie;
     uint64_t end = base + size < base ? UINT64_MAX : base + size;
 
-    for (unsigned i = 0; i < engine->window_count; i++) {
-        const struct window *window = &engine->windows[i];
-        uint64_t window_end = window->base + window->size;
-        uint64_t start = base > window->base ? base : window->base;
-        uint64_t stop = end < window_end ? end : window_end;
-
-        if (start < stop && invalidate(window, start, stop)) {
-            cpus_forget_code(engine, start, stop);
-        }
+    pthread_mutex_lock(&engine->lock);
+    for (struct engine_cpu *cpu = engine->cpus; cpu != NULL; cpu = cpu->next) {
+        cpu_lock(cpu);
+        invalidate_cpu(cpu, base, end);
+        cpu_unlock(cpu);
     }
+    pthread_mutex_unlock(&engine->lock);
 }
