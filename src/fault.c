@@ -119,16 +119,20 @@ static bool populate_shared(struct gm_space *space, uintptr_t addr, size_t size,
     return answered;
 }
 
-static memory_fault_result_t call(struct gm_space *space, vm_memory_reservation_t *res, vm_t *vm,
+/* The thread's sections end for the time of the callback, which may wait for others. */
+static memory_fault_result_t call(struct gm_reader *reader, vm_memory_reservation_t *res, vm_t *vm,
                                   vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
 {
-    struct gm_calling calling = {space, gm_thread.calling};
+    unsigned depth = reader == NULL ? 0 : gm_reader_set_aside(reader);
     memory_fault_result_t result;
 
-    gm_thread.calling = &calling;
+    gm_thread.callbacks++;
     result = res->callback(vm, vcpu, addr, size, res->cookie);
-    gm_thread.calling = calling.outer;
+    gm_thread.callbacks--;
     leave(res);
+    if (reader != NULL) {
+        gm_reader_put_back(reader, depth);
+    }
     return result;
 }
 
@@ -154,7 +158,7 @@ static memory_fault_result_t handle_shared(struct gm_space *space, vm_t *vm, vm_
         count(&counts->unhandled, reader == NULL);
         return FAULT_UNHANDLED;
     }
-    return call(space, res, vm, vcpu, addr, size);
+    return call(reader, res, vm, vcpu, addr, size);
 }
 
 /* ------------------------------------------------------------------------------- the way in */

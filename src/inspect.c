@@ -50,6 +50,9 @@ vm_memory_reservation_t *guestmem_reservation_at(vm_t *vm, uintptr_t gpa)
     }
     section = gm_section_begin(space);
     res = gm_reservation_find(space, gpa);
+    if (res != NULL && gm_reservation_is_dead(res)) {
+        res = NULL;
+    }
     gm_section_end(space, &section);
     return res;
 }

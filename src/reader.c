@@ -88,32 +88,41 @@ struct gm_recent *gm_section_recent(struct gm_space *space, const struct gm_sect
     return section->visited != 0 ? NULL : &space->recent;
 }
 
-void gm_reader_pause(struct gm_space *space)
+void gm_readers_pause_here(void)
 {
-    struct gm_reader *reader = gm_reader_here(space);
+    for (struct gm_reader *reader = gm_thread.readers; reader != NULL; reader = reader->next_here) {
+        if (reader->depth > 0) {
+            leave(reader);
+        }
+    }
+}
 
-    if (reader != NULL && reader->depth > 0) {
+void gm_readers_resume_here(void)
+{
+    for (struct gm_reader *reader = gm_thread.readers; reader != NULL; reader = reader->next_here) {
+        if (reader->depth > 0) {
+            announce(reader, &reader->space->readers);
+        }
+    }
+}
+
+unsigned gm_reader_set_aside(struct gm_reader *reader)
+{
+    unsigned depth = reader->depth;
+
+    if (depth > 0) {
+        reader->depth = 0;
         leave(reader);
     }
+    return depth;
 }
 
-void gm_reader_resume(struct gm_space *space)
+void gm_reader_put_back(struct gm_reader *reader, unsigned depth)
 {
-    struct gm_reader *reader = gm_reader_here(space);
-
-    if (reader != NULL && reader->depth > 0) {
-        announce(reader, &space->readers);
+    if (depth > 0) {
+        reader->depth = depth;
+        announce(reader, &reader->space->readers);
     }
-}
-
-bool gm_thread_is_calling(const struct gm_space *space)
-{
-    const struct gm_calling *calling = gm_thread.calling;
-
-    while (calling != NULL && calling->space != space) {
-        calling = calling->outer;
-    }
-    return calling != NULL;
 }
 
 /* ----------------------------------------------------------------------------------- waiting */
@@ -309,8 +318,8 @@ int guestmem_reader_unregister(vm_t *vm)
     reader = gm_reader_here(space);
     if (reader == NULL) {
         error = gm_fail(space, GUESTMEM_EINVAL, "find the thread among the readers", 0);
-    } else if (reader->depth > 0) {
-        error = gm_fail(space, GUESTMEM_EBUSY, "end a reader inside its section", 0);
+    } else if (reader->depth > 0 || gm_thread.callbacks > 0) {
+        error = gm_fail(space, GUESTMEM_EBUSY, "end a reader inside its section or a callback", 0);
     } else {
         unlink_reader(space, reader);
         keep_counts(space, reader);

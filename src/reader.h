@@ -35,6 +35,8 @@ struct gm_seen_part {
     uintptr_t last;
     char *address; /* of base; NULL: none */
     uint64_t generation;
+    uint16_t slot; /* of its view in the window (window.h); 0: it is kept */
+    bool is_ram;
 };
 
 /* What makes looking up again cheap; one thread's. */
@@ -83,16 +85,11 @@ struct gm_readers {
     char apart_too[64];
 };
 
-/* A fault callback that runs on this thread. */
-struct gm_calling {
-    const struct gm_space *space;
-    struct gm_calling *outer;
-};
-
 /* What a thread knows of itself. */
 struct gm_thread {
     struct gm_reader *readers;
-    struct gm_calling *calling;
+    unsigned callbacks; /* that run on it, of shared VMs */
+    unsigned turns;     /* of VMs, that it has */
 };
 
 extern _Thread_local struct gm_thread gm_thread;
@@ -120,9 +117,14 @@ void gm_section_end(struct gm_space *space, const struct gm_section *section);
 /* What the section's thread remembers, or NULL: nothing, it is a visitor. */
 struct gm_recent *gm_section_recent(struct gm_space *space, const struct gm_section *section);
 
-/* The thread that takes the turn can't go on with what it looked up: end its section for a while. */
-void gm_reader_pause(struct gm_space *space);
-void gm_reader_resume(struct gm_space *space);
+/* The thread is going to wait, or may: its sections, of whatever VM, end for that time. */
+void gm_readers_pause_here(void);
+void gm_readers_resume_here(void);
+
+/* The same for the sections in one VM around a fault callback, which may wait, and may open sections
+ * of its own. Returns what resuming takes. */
+unsigned gm_reader_set_aside(struct gm_reader *reader);
+void gm_reader_put_back(struct gm_reader *reader, unsigned depth);
 
 /* Call the hook that waiting calls. */
 void gm_readers_relax(struct gm_space *space);
@@ -149,6 +151,3 @@ void gm_parcels_collect(struct gm_space *space);
 
 /* The end of a space: nobody is there any more. */
 void gm_readers_drop(struct gm_space *space);
-
-/* Whether a fault callback of the space runs on this thread. */
-bool gm_thread_is_calling(const struct gm_space *space);

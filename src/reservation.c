@@ -31,8 +31,7 @@ int gm_reservation_check(struct gm_space *space, vm_memory_reservation_t *res)
     if (res == NULL) {
         return gm_fail(space, GUESTMEM_EINVAL, "the reservation is NULL", 0);
     }
-    if (!gm_handle_is_live(space, res) ||
-        (atomic_load_explicit(&res->calls, memory_order_relaxed) & GM_RESERVATION_DEAD) != 0) {
+    if (!gm_handle_is_live(space, res) || gm_reservation_is_dead(res)) {
         return gm_fail(space, GUESTMEM_ESTALE, "check the reservation", 0);
     }
     return GUESTMEM_OK;
@@ -152,13 +151,13 @@ int gm_reservation_new_anonymous(struct gm_space *space, struct gm_claim *claim,
 /*
  * One word says that a reservation is dead and how many are at its callback, so that who enters and who
  * frees agree on who came first. acquire: what those that left did is done. Waiting for a callback
- * from inside one, or inside another change, could be for ever.
+ * from inside one, of whatever VM, or inside another change, could be for ever.
  */
 static bool die(struct gm_space *space, vm_memory_reservation_t *res)
 {
     unsigned none = 0;
 
-    if (!gm_thread_is_calling(space) && gm_turn_is_outermost(space)) {
+    if (gm_thread.callbacks == 0 && gm_turn_is_outermost(space)) {
         atomic_fetch_or_explicit(&res->calls, GM_RESERVATION_DEAD, memory_order_acquire);
         return true;
     }
@@ -179,9 +178,7 @@ static void wait_for_callbacks(struct gm_space *space, vm_memory_reservation_t *
 {
     space->busy++;
     while ((atomic_load_explicit(&res->calls, memory_order_acquire) & ~GM_RESERVATION_DEAD) != 0) {
-        gm_turn_give(space);
-        gm_readers_relax(space);
-        gm_turn_take(space);
+        gm_turn_pass(space);
     }
     space->busy--;
 }

@@ -61,6 +61,13 @@ void gm_reservation_drop(struct gm_space *space, vm_memory_reservation_t *res);
 /* Whether the reservation has its pages to itself: GUESTMEM_ETAKEN names the other. */
 int gm_reservation_check_alone(struct gm_space *space, vm_memory_reservation_t *res);
 
+/* Being freed by another thread, or by a call that this one is inside of. relaxed: a moment earlier
+ * it wasn't. */
+static inline bool gm_reservation_is_dead(const vm_memory_reservation_t *res)
+{
+    return (atomic_load_explicit(&res->calls, memory_order_relaxed) & GM_RESERVATION_DEAD) != 0;
+}
+
 /* relaxed: a reader that sees it late asks the callback; one that sees it early asks with the turn. */
 static inline void gm_reservation_set_backing(vm_memory_reservation_t *res,
                                               struct gm_backing *backing)

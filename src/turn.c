@@ -6,44 +6,62 @@
 
 #include "space.h"
 
-void gm_turn_take(struct gm_space *space)
+static void wait_for(struct gm_space *space)
 {
-    struct gm_turn *turn = &space->turn;
     const void *nobody = NULL;
 
-    if (!space->readers.shared) {
-        return;
-    }
-    /* relaxed: only this thread writes its own name there */
-    if (atomic_load_explicit(&turn->owner, memory_order_relaxed) == &gm_thread) {
-        turn->depth++;
-        return;
-    }
-    gm_reader_pause(space);
     /* acquire: what the owner before changed is seen */
-    while (!atomic_compare_exchange_weak_explicit(&turn->owner, &nobody, &gm_thread,
+    while (!atomic_compare_exchange_weak_explicit(&space->turn.owner, &nobody, &gm_thread,
                                                   memory_order_acquire, memory_order_relaxed)) {
         if (nobody != NULL) {
             gm_readers_relax(space);
         }
         nobody = NULL;
     }
-    turn->depth = 1;
+    space->turn.depth = 1;
+}
+
+/* release: the next owner sees what was changed. */
+static void let_go(struct gm_space *space)
+{
+    atomic_store_explicit(&space->turn.owner, NULL, memory_order_release);
+}
+
+void gm_turn_take(struct gm_space *space)
+{
+    if (!space->readers.shared) {
+        return;
+    }
+    /* relaxed: only this thread writes its own name there */
+    if (atomic_load_explicit(&space->turn.owner, memory_order_relaxed) == &gm_thread) {
+        space->turn.depth++;
+        return;
+    }
+    if (gm_thread.turns++ == 0) {
+        gm_readers_pause_here();
+    }
+    wait_for(space);
 }
 
 void gm_turn_give(struct gm_space *space)
 {
-    struct gm_turn *turn = &space->turn;
-
-    if (!space->readers.shared || --turn->depth > 0) {
+    if (!space->readers.shared || --space->turn.depth > 0) {
         return;
     }
-    /* release: the next owner sees what was changed */
-    atomic_store_explicit(&turn->owner, NULL, memory_order_release);
-    gm_reader_resume(space);
+    let_go(space);
+    if (--gm_thread.turns == 0) {
+        gm_readers_resume_here();
+    }
+}
+
+void gm_turn_pass(struct gm_space *space)
+{
+    let_go(space);
+    gm_readers_relax(space);
+    wait_for(space);
 }
 
 bool gm_turn_is_outermost(const struct gm_space *space)
 {
-    return !space->readers.shared || space->turn.depth == 1;
+    return gm_thread.turns == 1 && space->turn.depth == 1;
 }

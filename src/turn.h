@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-2-Clause
  *
  * The turn: who may change a shared VM's memory. One thread has it, and may take it again; taking it
- * ends the thread's read section until it is given, so that two threads that both change something
+ * ends the thread's read sections until it is given, so that two threads that both change something
  * from inside their sections never wait for each other.
  */
 #pragma once
@@ -21,5 +21,8 @@ struct gm_turn {
 void gm_turn_take(struct gm_space *space);
 void gm_turn_give(struct gm_space *space);
 
-/* Whether giving the turn once would leave it to others. */
+/* Let others have the turn for a moment. The thread's sections stay ended. */
+void gm_turn_pass(struct gm_space *space);
+
+/* Whether the thread has no other turn, and this one once. */
 bool gm_turn_is_outermost(const struct gm_space *space);

@@ -19,8 +19,10 @@
  * Fault callbacks run outside the turn and may change memory. Rules for them:
  *   - vm_free_reserved_memory() returns 0 when no callback of the reservation runs, and none is
  *     entered afterwards. It waits for those that run on other threads; called from inside a
- *     callback of the same VM it fails instead (GUESTMEM_EBUSY), and nothing has changed.
- *   - Don't free, discard or change rights while holding a lock that a callback takes.
+ *     callback or an iterator it fails instead (GUESTMEM_EBUSY), and nothing has changed.
+ *   - So don't free a reservation while holding a lock that its callback takes.
+ *   - The thread's read sections are ended while a callback runs, and begun anew after it. It may
+ *     open its own.
  *
  * A thread that never registered may read too: correct, never waiting, but slower, since it counts
  * itself in a word that it shares with others like it.
@@ -53,7 +55,8 @@ int guestmem_reader_unregister(vm_t *vm);
  * A read section of the calling thread, which is registered (else nothing happens). Inside it
  * lookups and accesses cost no synchronisation, and what they gave stays usable: a vcpu opens one
  * an exit. Sections nest. A change made by the same thread inside one is like an end and a new
- * begin. Keep them short: a call that takes something away waits for them.
+ * begin, and so is a fault that calls a callback: check spans from before by their generation. Keep
+ * them short, and wait for nothing inside: a call that takes something away waits for them.
  */
 void guestmem_read_begin(vm_t *vm);
 void guestmem_read_end(vm_t *vm);
