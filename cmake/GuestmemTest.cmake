@@ -24,6 +24,15 @@ function(guestmem_add_test)
     guestmem_test_defaults(${GUESTMEM_TEST_PREFIX}${ARG_NAME} ${ARG_TIMEOUT} ${ARG_LABELS})
 endfunction()
 
+# guestmem_add_shared_test(<name> <timeout> [<label>...]): the same program once more, with every VM
+# shared between threads from the start (guestmem/threads.h).
+function(guestmem_add_shared_test name timeout)
+    set(test ${GUESTMEM_TEST_PREFIX}${name}_shared)
+    add_test(NAME ${test} COMMAND ${name})
+    guestmem_test_defaults(${test} ${timeout} ${ARGN})
+    set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT GUESTMEM_TEST_SHARED=1)
+endfunction()
+
 # guestmem_test_defaults(<test> <timeout> [<label>...]): also for tests that are not one program.
 function(guestmem_test_defaults test timeout)
     set_tests_properties(${test} PROPERTIES

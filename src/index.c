@@ -64,11 +64,11 @@ static void remove_in_place(struct gm_space *space, struct gm_index *index, uint
 static void put_version(struct gm_space *space, struct gm_index *index,
                         struct gm_index_version *version)
 {
-    if (index->spare == NULL || (version != NULL && version->capacity > index->spare->capacity)) {
+    if (index->spare != NULL && index->spare->capacity >= index->present->capacity) {
+        gm_parcel_free(space, version);
+    } else {
         gm_parcel_free(space, index->spare);
         index->spare = version;
-    } else {
-        gm_parcel_free(space, version);
     }
 }
 
@@ -81,101 +81,108 @@ static void put_chunk(struct gm_space *space, struct gm_index *index, struct gm_
     }
 }
 
+/* There is no going back behind the change before any more. */
+static void settle(struct gm_space *space, struct gm_index *index)
+{
+    index->undoable = false;
+    gm_parcel_free(space, index->spare_before);
+    index->spare_before = NULL;
+}
+
 /* What the change before replaced becomes spare, if no reader has it. False: one may. */
 static bool reclaim(struct gm_space *space, struct gm_index *index)
 {
-    if (index->held != NULL && !gm_readers_have_left(space, index->held_epoch)) {
-        return false;
+    if (index->held != NULL) {
+        if (!gm_readers_have_left(space, index->held_epoch)) {
+            return false;
+        }
+        put_version(space, index, index->held);
+        put_chunk(space, index, index->held_chunk[0]);
+        put_chunk(space, index, index->held_chunk[1]);
+        index->held = NULL;
     }
-    index->undoable = false;
-    put_version(space, index, index->held);
-    put_chunk(space, index, index->held_chunk[0]);
-    put_chunk(space, index, index->held_chunk[1]);
-    index->held = NULL;
-    index->held_chunk[0] = NULL;
-    index->held_chunk[1] = NULL;
     return true;
 }
 
-/* A change that needn't wait takes new pieces instead, and leaves the held ones to the readers. */
+/* What is still held when the next change is made is left to the readers. */
 static void let_go(struct gm_space *space, struct gm_index *index)
 {
-    index->undoable = false;
-    gm_parcel_retire(space, index->held, index->held_epoch);
-    gm_parcel_retire(space, index->held_chunk[0], index->held_epoch);
-    gm_parcel_retire(space, index->held_chunk[1], index->held_epoch);
-    index->held = NULL;
-    index->held_chunk[0] = NULL;
-    index->held_chunk[1] = NULL;
+    if (index->held != NULL) {
+        gm_parcel_retire(space, index->held, index->held_epoch);
+        gm_parcel_retire(space, index->held_chunk[0], index->held_epoch);
+        gm_parcel_retire(space, index->held_chunk[1], index->held_epoch);
+        index->held = NULL;
+    }
 }
 
-/* Two versions are as large as the present one: it and the one that it will be replaced by. */
-static int prepare_spares(struct gm_space *space, struct gm_index *index, size_t wanted)
+/* The version to build the next in. Two are as large as the present one, it and the one that will
+ * replace it: removing must not have to make one. */
+static int take_version(struct gm_space *space, struct gm_index *index,
+                        struct gm_index_change *change)
 {
-    size_t capacity = index->present->capacity;
+    size_t wanted = index->present->index.count + 1;
 
-    if (wanted > capacity) {
-        capacity = wanted + wanted / 2;
-    }
-    if (index->spare == NULL || index->spare->capacity < capacity) {
-        struct gm_index_version *version = new_version(space, capacity);
-
-        if (version == NULL) {
-            return GUESTMEM_ENOMEM;
-        }
-        put_version(space, index, version);
-    }
-    if (index->spare_chunk == NULL) {
-        index->spare_chunk = gm_parcel_new(space, sizeof(*index->spare_chunk));
-    }
-    return index->spare_chunk == NULL ? GUESTMEM_ENOMEM : GUESTMEM_OK;
-}
-
-/* A version that grew is followed by one as large: removing from it takes that. */
-static int prepare_growth(struct gm_space *space, struct gm_index *index,
-                          struct gm_index_change *change)
-{
-    change->version = index->spare;
-    index->spare = NULL;
-    if (change->version->capacity == index->present->capacity) {
+    if (wanted > index->present->capacity) {
+        change->version = new_version(space, wanted + wanted / 2);
+        change->spare = new_version(space, wanted + wanted / 2);
+    } else if (index->spare != NULL) {
+        change->version = index->spare;
+        index->spare = NULL;
         return GUESTMEM_OK;
+    } else {
+        change->version = new_version(space, index->present->capacity);
+        return change->version != NULL ? GUESTMEM_OK : GUESTMEM_ENOMEM;
     }
-    index->spare = new_version(space, change->version->capacity);
-    if (index->spare == NULL) {
-        index->spare = change->version;
-        change->version = NULL;
-        return GUESTMEM_ENOMEM;
+    return change->version != NULL && change->spare != NULL ? GUESTMEM_OK : GUESTMEM_ENOMEM;
+}
+
+static int take_copy(struct gm_space *space, struct gm_index *index,
+                     struct gm_index_change *change)
+{
+    change->copy = index->spare_chunk;
+    index->spare_chunk = NULL;
+    if (change->copy == NULL) {
+        change->copy = gm_parcel_new(space, sizeof(*change->copy));
     }
-    return GUESTMEM_OK;
+    return change->copy != NULL ? GUESTMEM_OK : GUESTMEM_ENOMEM;
+}
+
+static void abandon_copy(struct gm_space *space, struct gm_index *index,
+                         const struct gm_index_change *change)
+{
+    if (change->spare != NULL || change->version == NULL) {
+        gm_parcel_free(space, change->version);
+        gm_parcel_free(space, change->spare);
+    } else {
+        put_version(space, index, change->version);
+    }
+    if (change->copy != NULL) {
+        put_chunk(space, index, change->copy);
+    }
 }
 
 static int prepare_copy(struct gm_space *space, struct gm_index *index, uintptr_t base,
                         struct gm_index_change *change)
 {
-    const struct gm_range_index *now = &index->present->index;
-    int error;
+    int error = GUESTMEM_OK;
 
     gm_parcels_collect(space);
-    if (!reclaim(space, index)) {
-        let_go(space, index);
-    }
-    if (gm_range_index_needs_chunk(now, base)) {
+    settle(space, index);
+    (void)reclaim(space, index); /* or there will be new ones, with no need to wait */
+    if (gm_range_index_needs_chunk(&index->present->index, base)) {
         change->chunk = gm_parcel_new(space, sizeof(*change->chunk));
-        if (change->chunk == NULL) {
-            return GUESTMEM_ENOMEM;
-        }
+        error = change->chunk != NULL ? GUESTMEM_OK : GUESTMEM_ENOMEM;
     }
-    error = prepare_spares(space, index, now->count + 1);
     if (error == GUESTMEM_OK) {
-        error = prepare_growth(space, index, change);
+        error = take_version(space, index, change);
+    }
+    if (error == GUESTMEM_OK) {
+        error = take_copy(space, index, change);
     }
     if (error != GUESTMEM_OK) {
-        gm_parcel_free(space, change->chunk);
-        return error;
+        gm_index_abandon(space, index, change);
     }
-    change->copy = index->spare_chunk;
-    index->spare_chunk = NULL;
-    return GUESTMEM_OK;
+    return error;
 }
 
 /* ------------------------------------------------------------------------------ a new version */
@@ -190,6 +197,7 @@ static void copy_version(struct gm_index *index, struct gm_index_version *versio
     version->index.top = version->top;
     memcpy(version->top, now->top, now->count * sizeof(version->top[0]));
     index->held_chunk[0] = NULL;
+    index->held_chunk[1] = NULL;
     if (now->count > 0) {
         size_t at = gm_range_chunk_below(now, base);
 
@@ -213,9 +221,14 @@ static void insert_copy(struct gm_space *space, struct gm_index *index, uintptr_
 {
     bool first = index->present->index.count == 0;
 
+    let_go(space, index);
     copy_version(index, change->version, base, change->copy);
     gm_range_index_insert(&change->version->index, base, last, item, change->chunk);
     replace(space, index, change->version);
+    if (change->spare != NULL) {
+        index->spare_before = index->spare;
+        index->spare = change->spare;
+    }
     index->made[0] = first ? NULL : change->copy;
     index->made[1] = change->chunk;
     index->inserted_base = base;
@@ -228,10 +241,21 @@ static void insert_copy(struct gm_space *space, struct gm_index *index, uintptr_
 /* Go back to the version before the insertion that was the last change. */
 static void undo_insert(struct gm_space *space, struct gm_index *index)
 {
-    index->undoable = false;
+    struct gm_index_version *undone = index->present;
+
     index->held_chunk[0] = index->made[0];
     index->held_chunk[1] = index->made[1];
-    replace(space, index, index->held);
+    index->present = index->held;
+    publish(index, &index->present->index);
+    index->held = undone;
+    index->held_epoch = gm_readers_epoch(space);
+    if (undone->capacity > index->present->capacity) {
+        gm_parcel_free(space, index->spare); /* it came with the insertion */
+        index->spare = index->spare_before;
+        index->spare_before = NULL;
+    }
+    settle(space, index);
+    (void)reclaim(space, index);
 }
 
 static void remove_copy(struct gm_space *space, struct gm_index *index, uintptr_t base)
@@ -239,6 +263,7 @@ static void remove_copy(struct gm_space *space, struct gm_index *index, uintptr_
     struct gm_index_version *version;
     struct gm_range_chunk *copy;
 
+    settle(space, index);
     while (!reclaim(space, index)) {
         gm_readers_relax(space);
     }
@@ -260,7 +285,7 @@ static void remove_copy(struct gm_space *space, struct gm_index *index, uintptr_
 int gm_index_prepare(struct gm_space *space, struct gm_index *index, uintptr_t base,
                      struct gm_index_change *change)
 {
-    *change = (struct gm_index_change){NULL, NULL, NULL};
+    *change = (struct gm_index_change){NULL, NULL, NULL, NULL};
     return space->readers.shared ? prepare_copy(space, index, base, change)
                                  : prepare_in_place(space, index, base, change);
 }
@@ -269,9 +294,8 @@ void gm_index_abandon(struct gm_space *space, struct gm_index *index,
                       struct gm_index_change *change)
 {
     gm_parcel_free(space, change->chunk);
-    if (change->version != NULL) {
-        put_version(space, index, change->version);
-        put_chunk(space, index, change->copy);
+    if (space->readers.shared) {
+        abandon_copy(space, index, change);
     }
 }
 
@@ -325,6 +349,7 @@ int gm_index_share(struct gm_space *space, struct gm_index *index)
 
 void gm_index_drop(struct gm_space *space, struct gm_index *index)
 {
+    settle(space, index);
     let_go(space, index);
     gm_parcel_free(space, index->present);
     gm_parcel_free(space, index->spare);

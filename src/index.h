@@ -39,7 +39,8 @@ struct gm_index {
     struct gm_room room;       /* of own.top */
     /* Of a shared VM: */
     struct gm_index_version *present;
-    struct gm_index_version *spare; /* the next version may be built in */
+    struct gm_index_version *spare; /* the next version may be built in; as large as the present one */
+    struct gm_index_version *spare_before; /* the smaller one, until the next change */
     struct gm_range_chunk *spare_chunk;
     /* What the change before replaced, unpublished in `held_epoch`; put back if that is undone: */
     struct gm_index_version *held;
@@ -55,6 +56,7 @@ struct gm_index_change {
     struct gm_range_chunk *chunk;     /* one more */
     struct gm_range_chunk *copy;      /* of the one that changes */
     struct gm_index_version *version; /* and of header and top */
+    struct gm_index_version *spare;   /* the next spare, if both are to be larger from now on */
 };
 
 void gm_index_start(struct gm_index *index);

@@ -13,6 +13,7 @@
 
 #include <guestmem/guestmem.h>
 #include <guestmem/runtime.h>
+#include <guestmem/threads.h>
 
 #include "gm_env_port.h"
 #include "gm_test.h"
@@ -90,6 +91,13 @@ void gm_env_close(struct gm_env *env)
 
 /* ------------------------------------------------------------------------------- VMs */
 
+bool gm_env_is_shared(void)
+{
+    const char *shared = getenv("GUESTMEM_TEST_SHARED");
+
+    return shared != NULL && *shared == '1';
+}
+
 vm_t *gm_env_blank_vm(struct gm_env *env)
 {
     struct gm_env_vm *entry = calloc(1, sizeof(*entry));
@@ -122,6 +130,9 @@ vm_t *gm_env_new_vm(struct gm_env *env)
     if (env->vm == NULL) {
         env->vm = vm;
     }
+    if (gm_env_is_shared()) {
+        GM_CHECK_EQ(guestmem_reader_register(vm), GUESTMEM_OK);
+    }
     return vm;
 }
 
@@ -132,6 +143,9 @@ void gm_env_drop_vm(struct gm_env *env, vm_t *vm)
 
     while (&(*link)->vm != vm) {
         link = &(*link)->next;
+    }
+    if (gm_env_is_shared()) {
+        (void)guestmem_reader_unregister(vm); /* blank ones, and those taken down already, have none */
     }
     GM_CHECK_EQ(guestmem_destroy(vm), GUESTMEM_OK);
     vka_free_object(env->vka, &vm->mem.vm_vspace_root);

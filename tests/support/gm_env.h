@@ -70,6 +70,10 @@ void gm_env_close(struct gm_env *env);
 
 /* ----------------------------------------------------------------------------- VMs */
 
+/* Whether every new VM is shared from the start (guestmem/threads.h), with the test as a reader:
+ * GUESTMEM_TEST_SHARED=1 in the environment, for running the same cases once more. */
+bool gm_env_is_shared(void);
+
 /* One more VM: vm_memory_init() and vm_init_guest_vspace() done, nothing reserved. Never NULL. */
 vm_t *gm_env_new_vm(struct gm_env *env);
 
