@@ -54,6 +54,9 @@ static void conclude(struct gm_space *space, int error, const char *operation, u
     bool outermost = space->taking == 0;
     struct gm_reader *reader;
 
+    if (outermost && space->readers.shared) {
+        gm_index_settle(space, &space->index);
+    }
     if (error == GUESTMEM_OK) {
         if (outermost) {
             gm_room_settle(space);

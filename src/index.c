@@ -81,8 +81,7 @@ static void put_chunk(struct gm_space *space, struct gm_index *index, struct gm_
     }
 }
 
-/* There is no going back behind the change before any more. */
-static void settle(struct gm_space *space, struct gm_index *index)
+void gm_index_settle(struct gm_space *space, struct gm_index *index)
 {
     index->undoable = false;
     gm_parcel_free(space, index->spare_before);
@@ -167,7 +166,7 @@ static int prepare_copy(struct gm_space *space, struct gm_index *index, uintptr_
     int error = GUESTMEM_OK;
 
     gm_parcels_collect(space);
-    settle(space, index);
+    gm_index_settle(space, index);
     (void)reclaim(space, index); /* or there will be new ones, with no need to wait */
     if (gm_range_index_needs_chunk(&index->present->index, base)) {
         change->chunk = gm_parcel_new(space, sizeof(*change->chunk));
@@ -254,7 +253,7 @@ static void undo_insert(struct gm_space *space, struct gm_index *index)
         index->spare = index->spare_before;
         index->spare_before = NULL;
     }
-    settle(space, index);
+    gm_index_settle(space, index);
     (void)reclaim(space, index);
 }
 
@@ -263,7 +262,7 @@ static void remove_copy(struct gm_space *space, struct gm_index *index, uintptr_
     struct gm_index_version *version;
     struct gm_range_chunk *copy;
 
-    settle(space, index);
+    gm_index_settle(space, index);
     while (!reclaim(space, index)) {
         gm_readers_relax(space);
     }
@@ -278,6 +277,7 @@ static void remove_copy(struct gm_space *space, struct gm_index *index, uintptr_
         index->held_chunk[1] = NULL;
         put_chunk(space, index, copy);
     }
+    (void)reclaim(space, index);
 }
 
 /* -------------------------------------------------------------------------------- both alike */
@@ -349,7 +349,7 @@ int gm_index_share(struct gm_space *space, struct gm_index *index)
 
 void gm_index_drop(struct gm_space *space, struct gm_index *index)
 {
-    settle(space, index);
+    gm_index_settle(space, index);
     let_go(space, index);
     gm_parcel_free(space, index->present);
     gm_parcel_free(space, index->spare);

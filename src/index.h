@@ -90,9 +90,13 @@ void gm_index_abandon(struct gm_space *space, struct gm_index *index,
 void gm_index_insert(struct gm_space *space, struct gm_index *index, uintptr_t base, uintptr_t last,
                      void *item, struct gm_index_change *change);
 
-/* Remove the range with exactly this base. Never allocates; waits until readers have left what the
+/* Remove the range with exactly this base; if that was the last change of the call under way, and an
+ * insertion, every byte is as it was. Never allocates; waits until readers have left what the
  * change before replaced. Readers may have the removed item in hand until gm_readers_wait(). */
 void gm_index_remove(struct gm_space *space, struct gm_index *index, uintptr_t base);
+
+/* The call under way ends: its insertion won't be undone. */
+void gm_index_settle(struct gm_space *space, struct gm_index *index);
 
 /* The VM becomes shared: GUESTMEM_ENOMEM, and it doesn't. */
 int gm_index_share(struct gm_space *space, struct gm_index *index);

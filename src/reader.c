@@ -239,8 +239,38 @@ void gm_parcels_collect(struct gm_space *space)
     }
 }
 
+bool gm_readers_are_there(const struct gm_space *space)
+{
+    const struct gm_reader *reader = space->readers.list;
+
+    return reader != NULL &&
+           (reader != gm_reader_here(space) || reader->next != NULL || reader->depth > 0);
+}
+
+static void unlink_reader(struct gm_space *space, const struct gm_reader *reader)
+{
+    struct gm_reader **link = &space->readers.list;
+
+    while (*link != reader) {
+        link = &(*link)->next;
+    }
+    *link = reader->next;
+    for (link = &gm_thread.readers; *link != reader; link = &(*link)->next_here) {
+    }
+    *link = reader->next_here;
+}
+
 void gm_readers_drop(struct gm_space *space)
 {
+    struct gm_reader *reader = space->readers.list;
+
+    if (reader != NULL) {
+        unlink_reader(space, reader);
+        gm_free(space, reader, sizeof(*reader));
+    }
+    if (space->readers.shared) {
+        gm_turn_give(space);
+    }
     while (space->readers.retired != NULL) {
         struct gm_parcel *parcel = space->readers.retired;
 
@@ -283,19 +313,6 @@ int guestmem_reader_register(vm_t *vm)
     reader->next_here = gm_thread.readers;
     gm_thread.readers = reader;
     return gm_end(space, GUESTMEM_OK, "guestmem_reader_register", 0, 0);
-}
-
-static void unlink_reader(struct gm_space *space, const struct gm_reader *reader)
-{
-    struct gm_reader **link = &space->readers.list;
-
-    while (*link != reader) {
-        link = &(*link)->next;
-    }
-    *link = reader->next;
-    for (link = &gm_thread.readers; *link != reader; link = &(*link)->next_here) {
-    }
-    *link = reader->next_here;
 }
 
 /* What a reader counted goes to the VM's own numbers. */

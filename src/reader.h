@@ -149,5 +149,8 @@ void gm_parcel_free(struct gm_space *space, void *block);
 /* Free what of the retired can be freed. */
 void gm_parcels_collect(struct gm_space *space);
 
-/* The end of a space: nobody is there any more. */
+/* Whether there are readers but for the calling thread outside of its sections. */
+bool gm_readers_are_there(const struct gm_space *space);
+
+/* The end of a space, and of the calling thread as a reader of it, which has the turn. */
 void gm_readers_drop(struct gm_space *space);

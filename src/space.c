@@ -123,7 +123,7 @@ bool gm_space_is_busy(const struct gm_space *space)
             return true;
         }
     }
-    return space->busy != 0 || space->readers.list != NULL;
+    return space->busy != 0 || gm_readers_are_there(space);
 }
 
 int gm_space_share(struct gm_space *space)

@@ -47,8 +47,9 @@ extern "C" {
  */
 int guestmem_reader_register(vm_t *vm);
 
-/* End that, on the same thread, before the thread ends and before guestmem_destroy().
- * GUESTMEM_EINVAL: it isn't registered; GUESTMEM_EBUSY: inside a section. */
+/* End that, on the same thread, before the thread ends. guestmem_destroy() does it for its own thread,
+ * and fails (GUESTMEM_EBUSY) while others are registered. GUESTMEM_EINVAL: it isn't registered;
+ * GUESTMEM_EBUSY: inside a section or a callback. */
 int guestmem_reader_unregister(vm_t *vm);
 
 /*

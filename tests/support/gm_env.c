@@ -144,9 +144,6 @@ void gm_env_drop_vm(struct gm_env *env, vm_t *vm)
     while (&(*link)->vm != vm) {
         link = &(*link)->next;
     }
-    if (gm_env_is_shared()) {
-        (void)guestmem_reader_unregister(vm); /* blank ones, and those taken down already, have none */
-    }
     GM_CHECK_EQ(guestmem_destroy(vm), GUESTMEM_OK);
     vka_free_object(env->vka, &vm->mem.vm_vspace_root);
     entry = *link;
