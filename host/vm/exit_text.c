@@ -22,17 +22,32 @@ static const char *trap_name(uint32_t hsr)
     }
 }
 
+/* "write of 8 bytes" */
+static void say_access(char *text, size_t size, const struct guestmem_host_vm_exit *exit)
+{
+    const char *what = exit->fetch ? "fetch" : exit->write ? "write" : "read";
+
+    if (exit->size == 0) {
+        snprintf(text, size, "%s", what);
+    } else {
+        snprintf(text, size, "%s of %u bytes", what, exit->size);
+    }
+}
+
 static int access_text(const struct guestmem_host_vm_exit *exit, const char *why, char *text,
                        size_t size)
 {
+    bool lazy = exit->reason == GUESTMEM_HOST_VM_POPULATE;
+    char what[40];
+
     if (exit->reason == GUESTMEM_HOST_VM_FETCH) {
         return snprintf(text, size,
                         "vcpu %u jumped to 0x%" PRIx64 " (guest-physical 0x%" PRIx64 "): %s",
                         exit->vcpu, exit->pc, exit->address, why);
     }
-    return snprintf(text, size, "vcpu %u's %s of %u bytes at 0x%" PRIx64 ", pc 0x%" PRIx64 ": %s",
-                    exit->vcpu, exit->write ? "write" : "read", exit->size, exit->address, exit->pc,
-                    why);
+    say_access(what, sizeof(what), exit);
+    return snprintf(text, size, "vcpu %u's %s at 0x%" PRIx64 ", pc 0x%" PRIx64 ": %s%s", exit->vcpu,
+                    what, exit->address, exit->pc, lazy ? "lazy memory can't be had: " : "", why);
 }
 
 int guestmem_host_vm_exit_text(const struct guestmem_host_vm_exit *exit, char *text, size_t size)
@@ -46,6 +61,7 @@ int guestmem_host_vm_exit_text(const struct guestmem_host_vm_exit *exit, char *t
         return snprintf(text, size, "the VM was stopped");
     case GUESTMEM_HOST_VM_ACCESS:
     case GUESTMEM_HOST_VM_FETCH:
+    case GUESTMEM_HOST_VM_POPULATE:
         return access_text(exit, why, text, size);
     case GUESTMEM_HOST_VM_TRAP:
         return snprintf(text, size, "vcpu %u's %s, hsr 0x%" PRIx32 ", pc 0x%" PRIx64 ": %s",

@@ -78,6 +78,7 @@ static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, co
         .address = exit->address,
         .size = exit->size,
         .write = exit->write,
+        .fetch = exit->fetch,
         .data = exit->data,
         .hsr = exit->hsr,
         .why = why,
@@ -92,6 +93,41 @@ static int end_access(struct fault *fault, const char *why)
 {
     return end_with(fault, fault->exit.fetch ? GUESTMEM_HOST_VM_FETCH : GUESTMEM_HOST_VM_ACCESS,
                     why);
+}
+
+/* Lazy memory that can't be had now. The access stays as it is, so that nothing wrong is ever read.
+ */
+static int end_populate(struct fault *fault, int error)
+{
+    int result = end_with(fault, GUESTMEM_HOST_VM_POPULATE, guestmem_strerror(error));
+
+    fault->runtime->exit.error = error;
+    return result;
+}
+
+/* What populating at this access failed with; GUESTMEM_OK: that isn't what failed. */
+static int populate_error(struct fault *fault)
+{
+    struct runtime *runtime = fault->runtime;
+    const struct guestmem_failure *failure = guestmem_last_failure(runtime->vm);
+    struct guestmem_stats stats;
+
+    if (failure == NULL || guestmem_get_stats(runtime->vm, &stats) != GUESTMEM_OK ||
+        stats.faults_failed == runtime->faults_failed) {
+        return GUESTMEM_OK;
+    }
+    runtime->faults_failed = stats.faults_failed;
+    return failure->base == fault->exit.address && failure->size == fault->exit.size
+               ? failure->error
+               : GUESTMEM_OK;
+}
+
+static int end_error(struct fault *fault)
+{
+    int error = populate_error(fault);
+
+    return error != GUESTMEM_OK ? end_populate(fault, error)
+                                : end_access(fault, "its handler gave an error");
 }
 
 /* --------------------------------------------------------------------------------- accesses */
@@ -151,18 +187,31 @@ static int access_handle(struct fault *fault)
         reply(fault, REPLY_SKIP);
         return fault->exit.fetch ? end_access(fault, "an instruction can't be skipped unread") : 0;
     case FAULT_ERROR:
-        return end_access(fault, "its handler gave an error");
+        return end_error(fault);
     default:
         return end_access(fault, "nothing is there");
     }
 }
 
+static bool is_allowed(const struct fault *fault)
+{
+    struct guestmem_host_leaf leaf;
+
+    return guestmem_host_translate(fault->runtime->host,
+                                   fault->runtime->vm->mem.vm_vspace_root.cptr, fault->exit.address,
+                                   &leaf) &&
+           (fault->exit.write ? leaf.write : leaf.read);
+}
+
 /* Only memory that waits to be populated can answer an access that nobody can describe. */
 static int opaque_handle(struct fault *fault)
 {
-    bool populated = guestmem_populate(fault->runtime->vm, fault->exit.address, 1) == GUESTMEM_OK;
+    int error = guestmem_populate(fault->runtime->vm, fault->exit.address, 1);
 
-    reply(fault, populated ? REPLY_RESTART : REPLY_ABORT);
+    if (error != GUESTMEM_OK && error != GUESTMEM_EUNMAPPED) {
+        return end_populate(fault, error);
+    }
+    reply(fault, is_allowed(fault) ? REPLY_RESTART : REPLY_ABORT);
     return 0;
 }
 

@@ -52,6 +52,7 @@ struct runtime {
     bool running;
     unsigned turn; /* the vcpu that ran last */
     struct guestmem_host_vm_exit exit;
+    uint64_t faults_failed; /* guestmem_stats', when looked at last */
     guestmem_host_vm_fault_fn watcher; /* NULL: nobody watches */
     void *watcher_cookie;
 };

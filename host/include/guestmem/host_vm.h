@@ -53,12 +53,14 @@ void guestmem_host_vm_code_changed(vm_t *vm, uintptr_t base, size_t size);
  */
 
 enum guestmem_host_vm_reason {
-    GUESTMEM_HOST_VM_NOT_RUN, /* it hasn't */
-    GUESTMEM_HOST_VM_STOPPED, /* guestmem_host_vm_stop(); the only one with which vm_run() is 0 */
-    GUESTMEM_HOST_VM_ACCESS,  /* a guest access that nobody handled, or whose handler gave
-                                 FAULT_ERROR */
-    GUESTMEM_HOST_VM_FETCH,   /* the guest jumped to where no instruction can be read */
-    GUESTMEM_HOST_VM_TRAP,    /* an SMC, HVC or WFI that nobody handled, or whose handler failed */
+    GUESTMEM_HOST_VM_NOT_RUN,  /* it hasn't */
+    GUESTMEM_HOST_VM_STOPPED,  /* guestmem_host_vm_stop(); the only one with which vm_run() is 0 */
+    GUESTMEM_HOST_VM_ACCESS,   /* a guest access that nobody handled, or whose handler gave
+                                  FAULT_ERROR */
+    GUESTMEM_HOST_VM_FETCH,    /* the guest jumped to where no instruction can be read */
+    GUESTMEM_HOST_VM_POPULATE, /* lazy memory that the guest came to couldn't be had: `error` says
+                                  what was short. Once it isn't, vm_run() goes on. */
+    GUESTMEM_HOST_VM_TRAP,     /* an SMC, HVC or WFI that nobody handled, or whose handler failed */
     GUESTMEM_HOST_VM_NOTIFICATION, /* the notification callback failed, or there is none */
     GUESTMEM_HOST_VM_CPU,          /* the guest CPU can't go on; `why` says it */
     GUESTMEM_HOST_VM_NO_VCPU,      /* no vcpu is started, and no callback could start one */
@@ -69,10 +71,12 @@ struct guestmem_host_vm_exit {
     unsigned vcpu;    /* whose doing it was */
     uint64_t pc;      /* guest-virtual address of the instruction */
     uint64_t address; /* guest-physical, of the access or fetch */
-    unsigned size;    /* bytes */
+    unsigned size;    /* bytes; 0: not known, since the instruction can't be taken apart */
     bool write;
+    bool fetch;
     uint64_t data;   /* of a write */
     uint32_t hsr;    /* the syndrome (ESR_EL2) of a trap */
+    int error;       /* enum guestmem_error of GUESTMEM_HOST_VM_POPULATE */
     const char *why; /* static text, or NULL */
 };
 
