@@ -94,6 +94,7 @@ extern const struct sweep_table sweep_reserve_calls;
 extern const struct sweep_table sweep_map_calls;
 extern const struct sweep_table sweep_ram_calls;
 extern const struct sweep_table sweep_guestmem_calls;
+extern const struct sweep_table sweep_threads_calls;
 extern const struct sweep_table sweep_vspace_calls;
 
 #define SWEEP_TABLE(calls) {calls, sizeof(calls) / sizeof((calls)[0])}
