@@ -113,6 +113,7 @@ seL4_CPtr guestmem_host_endpoint(struct guestmem_host *host)
 
 void guestmem_host_count(struct guestmem_host *host, struct guestmem_host_counts *counts)
 {
+    K_ALONE;
     const struct k_counts *kernel = &host->kernel->counts;
     struct env_malloc_counts malloc_counts = env_malloc_counts();
 
@@ -224,6 +225,7 @@ bool guestmem_host_translate(struct guestmem_host *host, seL4_CPtr vspace_root, 
 int guestmem_host_watch(struct guestmem_host *host, seL4_CPtr vspace_root,
                         guestmem_host_invalidate_fn fn, void *cookie)
 {
+    K_ALONE;
     const struct k_cap *space = space_of(host, vspace_root);
     struct k_watch *watch;
 
@@ -246,6 +248,7 @@ int guestmem_host_watch(struct guestmem_host *host, seL4_CPtr vspace_root,
 
 void guestmem_host_unwatch(struct guestmem_host *host, seL4_CPtr vspace_root)
 {
+    K_ALONE;
     const struct k_cap *space = space_of(host, vspace_root);
 
     if (space != NULL) {

@@ -16,6 +16,8 @@ static struct {
 
 void guestmem_host_fail(struct guestmem_host *host, unsigned kinds, uint64_t k, bool sticky)
 {
+    K_ALONE;
+
     (void)host;
     inject.kinds = k == 0 ? 0 : kinds;
     inject.k = k;
@@ -26,6 +28,8 @@ void guestmem_host_fail(struct guestmem_host *host, unsigned kinds, uint64_t k, 
 
 bool guestmem_host_failed(struct guestmem_host *host, const char **step)
 {
+    K_ALONE;
+
     (void)host;
     if (inject.struck == NULL) {
         return false;

@@ -23,11 +23,14 @@ static struct env_malloc_counts counts;
 
 struct env_malloc_counts env_malloc_counts(void)
 {
+    K_ALONE;
+
     return counts;
 }
 
 static int allocate(const char *step, void *(*get)(size_t), size_t size, void **ptr)
 {
+    K_ALONE;
     struct header *header;
 
     if (env_refuse(GUESTMEM_HOST_FAIL_MALLOC, step) || size > SIZE_MAX - sizeof(*header)) {
@@ -74,6 +77,7 @@ static int take_zeroed(void *cookie, size_t nmemb, size_t size, void **ptr)
 
 static int give(void *cookie, size_t size, void *ptr)
 {
+    K_ALONE;
     struct header *header = (struct header *)ptr - 1;
 
     (void)cookie;

@@ -86,10 +86,10 @@ static void add_pages(struct env_vmm *vmm, struct guestmem_host_snapshot *snapsh
         if (page->bits != 0) {
             seen += step;
             env_record_add(snapshot,
-                           &(struct env_record){.kind = ENV_RECORD_PAGE,
-                                                .key = {0, env_vmm_address(vmm, page)},
-                                                .value = {page->cap, page->bits, page->rights,
-                                                          page->cacheable}});
+                           &(struct env_record){
+                               .kind = ENV_RECORD_PAGE,
+                               .key = {0, env_vmm_address(vmm, page)},
+                               .value = {page->cap, page->bits, page->rights, page->cacheable}});
         }
         at += step;
     }
@@ -140,6 +140,7 @@ static int compare(const void *a, const void *b)
 
 struct guestmem_host_snapshot *guestmem_host_snapshot(struct guestmem_host *host)
 {
+    K_ALONE;
     struct guestmem_host_snapshot *snapshot = calloc(1, sizeof(*snapshot));
 
     if (snapshot == NULL) {

@@ -12,6 +12,7 @@
 
 static int cspace_alloc(void *data, seL4_CPtr *res)
 {
+    K_ALONE;
     struct guestmem_host *host = data;
     seL4_CPtr slot;
 
@@ -39,6 +40,7 @@ static void cspace_make_path(void *data, seL4_CPtr slot, cspacepath_t *res)
 
 static void cspace_free(void *data, seL4_CPtr slot)
 {
+    K_ALONE;
     struct guestmem_host *host = data;
 
     if (slot >= host->slots.words * 64 || env_slot_is_free(&host->slots, slot)) {
@@ -108,6 +110,7 @@ static int alloc_anywhere(struct guestmem_host *host, const cspacepath_t *dest, 
 static int utspace_alloc_maybe_device(void *data, const cspacepath_t *dest, seL4_Word type,
                                       seL4_Word size_bits, bool can_use_dev, seL4_Word *res)
 {
+    K_ALONE;
     struct guestmem_host *host = data;
     int err;
 
@@ -130,6 +133,7 @@ static int utspace_alloc(void *data, const cspacepath_t *dest, seL4_Word type, s
 static int utspace_alloc_at(void *data, const cspacepath_t *dest, seL4_Word type,
                             seL4_Word size_bits, uintptr_t paddr, seL4_Word *cookie)
 {
+    K_ALONE;
     struct guestmem_host *host = data;
     unsigned bits = object_bits(host, type, size_bits);
     int err;
@@ -147,6 +151,7 @@ static int utspace_alloc_at(void *data, const cspacepath_t *dest, seL4_Word type
 
 static void utspace_free(void *data, seL4_Word type, seL4_Word size_bits, seL4_Word target)
 {
+    K_ALONE;
     struct guestmem_host *host = data;
     struct env_node *node = (struct env_node *)(uintptr_t)target;
 

@@ -47,6 +47,7 @@ static reservation_t reservation_of(struct env_span *span, seL4_CapRights_t righ
 static reservation_t reserve_range_aligned(vspace_t *vspace, size_t bytes, size_t size_bits,
                                            seL4_CapRights_t rights, int cacheable, void **vaddr)
 {
+    K_ALONE;
     struct env_span *span = NULL;
 
     if (!refuse("vspace_reserve_range") && size_bits <= seL4_HugePageBits) {
@@ -73,12 +74,15 @@ static struct env_span *reserve_at(vspace_t *vspace, void *vaddr, size_t bytes)
 static reservation_t reserve_range_at(vspace_t *vspace, void *vaddr, size_t bytes,
                                       seL4_CapRights_t rights, int cacheable)
 {
+    K_ALONE;
+
     return reservation_of(reserve_at(vspace, vaddr, bytes), rights, cacheable);
 }
 
 static reservation_t reserve_deferred_rights_range_at(vspace_t *vspace, void *vaddr, size_t bytes,
                                                       int cacheable)
 {
+    K_ALONE;
     struct env_span *span = reserve_at(vspace, vaddr, bytes);
 
     if (span != NULL) {
@@ -89,6 +93,8 @@ static reservation_t reserve_deferred_rights_range_at(vspace_t *vspace, void *va
 
 static void free_reservation(vspace_t *vspace, reservation_t reservation)
 {
+    K_ALONE;
+
     if (!env_span_is(vmm_of(vspace), reservation.res)) {
         ZF_LOGF("free_reservation: %p is no reservation", reservation.res);
     }
@@ -97,6 +103,7 @@ static void free_reservation(vspace_t *vspace, reservation_t reservation)
 
 static void free_reservation_by_vaddr(vspace_t *vspace, void *vaddr)
 {
+    K_ALONE;
     struct env_vmm *vmm = vmm_of(vspace);
     struct env_span *span = env_span_find(vmm, page_of(vmm, vaddr));
 
@@ -124,6 +131,7 @@ static int map_pages_in(vspace_t *vspace, const char *step, seL4_CPtr caps[], ui
 static int map_pages_at_vaddr(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[], void *vaddr,
                               size_t num_pages, size_t size_bits, reservation_t reservation)
 {
+    K_ALONE;
     struct env_span *span = reservation.res;
 
     if (!env_span_is(vmm_of(vspace), span) || span->deferred) {
@@ -138,20 +146,21 @@ static int deferred_rights_map_pages_at_vaddr(vspace_t *vspace, seL4_CPtr caps[]
                                               size_t size_bits, seL4_CapRights_t rights,
                                               reservation_t reservation)
 {
+    K_ALONE;
     struct env_span *span = reservation.res;
 
     if (!env_span_is(vmm_of(vspace), span)) {
         return -1;
     }
-    return map_pages_in(vspace, "vspace_deferred_rights_map_pages_at_vaddr", caps, cookies, vaddr,
-                        num_pages, size_bits,
-                        span->deferred ? k_frame_rights(K_READ | K_WRITE, rights) : span->rights,
-                        span);
+    return map_pages_in(
+        vspace, "vspace_deferred_rights_map_pages_at_vaddr", caps, cookies, vaddr, num_pages,
+        size_bits, span->deferred ? k_frame_rights(K_READ | K_WRITE, rights) : span->rights, span);
 }
 
 static void *map_pages(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[],
                        seL4_CapRights_t rights, size_t num_pages, size_t size_bits, int cacheable)
 {
+    K_ALONE;
     struct env_vmm *vmm = vmm_of(vspace);
     struct env_span *span;
     void *vaddr;
@@ -177,6 +186,8 @@ static void *map_pages(vspace_t *vspace, seL4_CPtr caps[], uintptr_t cookies[],
 static void unmap_pages(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits,
                         vka_t *vka)
 {
+    K_ALONE;
+
     if (!sel4_valid_size_bits(size_bits)) {
         ZF_LOGE("unmap_pages: no frame has 2^%zu bytes", size_bits);
         return;
@@ -229,6 +240,7 @@ static int new_pages_in(vspace_t *vspace, struct env_span *span, void *vaddr, si
 static int new_pages_at_vaddr(vspace_t *vspace, void *vaddr, size_t num_pages, size_t size_bits,
                               reservation_t reservation, bool can_use_dev)
 {
+    K_ALONE;
     struct env_span *span = reservation.res;
 
     if (refuse("vspace_new_pages_at_vaddr") || !sel4_valid_size_bits(size_bits) ||
@@ -241,6 +253,7 @@ static int new_pages_at_vaddr(vspace_t *vspace, void *vaddr, size_t num_pages, s
 static void *new_pages(vspace_t *vspace, seL4_CapRights_t rights, size_t num_pages,
                        size_t size_bits)
 {
+    K_ALONE;
     struct env_vmm *vmm = vmm_of(vspace);
     struct env_span *span;
     void *vaddr;
@@ -280,6 +293,7 @@ static void unmap_span(vspace_t *vspace, const struct env_span *span, vka_t *vka
 /* A span lives as long as it is reserved or has pages: each is kept until its pages are gone. */
 static void tear_down(vspace_t *vspace, vka_t *vka)
 {
+    K_ALONE;
     struct env_vmm *vmm = vmm_of(vspace);
 
     while (vmm->count > 0) {
@@ -296,6 +310,7 @@ static void tear_down(vspace_t *vspace, vka_t *vka)
 
 static seL4_CPtr get_cap(vspace_t *vspace, void *vaddr)
 {
+    K_ALONE;
     const struct env_page *page = env_vmm_page(vmm_of(vspace), (uint64_t)(uintptr_t)vaddr);
 
     return page == NULL ? seL4_CapNull : page->cap;
@@ -303,6 +318,7 @@ static seL4_CPtr get_cap(vspace_t *vspace, void *vaddr)
 
 static uintptr_t get_cookie(vspace_t *vspace, void *vaddr)
 {
+    K_ALONE;
     const struct env_page *page = env_vmm_page(vmm_of(vspace), (uint64_t)(uintptr_t)vaddr);
 
     return page == NULL ? 0 : page->cookie;
@@ -332,8 +348,7 @@ static bool copy_caps(vspace_t *from, vka_t *vka, const uint8_t *start, seL4_CPt
 
         if (err == 0) {
             err = (int)seL4_CNode_Copy(seL4_CapInitThreadCNode, copies[k], seL4_WordBits,
-                                       seL4_CapInitThreadCNode, cap, seL4_WordBits,
-                                       seL4_AllRights);
+                                       seL4_CapInitThreadCNode, cap, seL4_WordBits, seL4_AllRights);
             if (err != 0) {
                 vka_cspace_free(vka, copies[k]);
             }
@@ -349,6 +364,7 @@ static bool copy_caps(vspace_t *from, vka_t *vka, const uint8_t *start, seL4_CPt
 static int share_mem_at_vaddr(vspace_t *from, vspace_t *to, void *start, int num_pages,
                               size_t size_bits, void *vaddr, reservation_t res)
 {
+    K_ALONE;
     vka_t *vka = &env_current->vka;
     seL4_CPtr *copies;
     int err = -1;

@@ -128,6 +128,7 @@ static seL4_Error assign(struct kernel *kernel, const struct k_cap *pool, struct
 
 seL4_Error seL4_ARM_ASIDPool_Assign(seL4_ARM_ASIDPool _service, seL4_CPtr vspace)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *pool = k_invoke(_service, K_ASID_POOL, "ASIDPool_Assign", &err);
     struct k_slot *space = pool == NULL ? NULL : k_argument(vspace, &err);
@@ -178,6 +179,7 @@ static seL4_Error make_pool(struct kernel *kernel, struct k_slot *untyped, const
 seL4_Error seL4_ARM_ASIDControl_MakePool(seL4_ARM_ASIDControl _service, seL4_Untyped untyped,
                                          seL4_CNode root, seL4_Word index, seL4_Uint8 depth)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *control = k_invoke(_service, K_ASID_CONTROL, NULL, &err);
     struct k_slot *memory = control == NULL ? NULL : k_argument(untyped, &err);

@@ -45,8 +45,7 @@ static seL4_Error source(struct place place, struct k_slot **slot)
     return k_lookup(k_current, &root->cap, place.index, place.depth, true, slot);
 }
 
-static seL4_Error find_ends(struct place to, struct place from, const char *step,
-                            struct ends *ends)
+static seL4_Error find_ends(struct place to, struct place from, const char *step, struct ends *ends)
 {
     seL4_Error err = target(to, step, &ends->to);
 
@@ -100,6 +99,7 @@ seL4_Error seL4_CNode_Copy(seL4_CNode _service, seL4_Word dest_index, seL4_Uint8
                            seL4_CNode src_root, seL4_Word src_index, seL4_Uint8 src_depth,
                            seL4_CapRights_t rights)
 {
+    K_ALONE;
     struct ends ends;
     seL4_Error err = find_ends((struct place){_service, dest_index, dest_depth},
                                (struct place){src_root, src_index, src_depth}, "CNode_Copy", &ends);
@@ -111,6 +111,7 @@ seL4_Error seL4_CNode_Mint(seL4_CNode _service, seL4_Word dest_index, seL4_Uint8
                            seL4_CNode src_root, seL4_Word src_index, seL4_Uint8 src_depth,
                            seL4_CapRights_t rights, seL4_Word badge)
 {
+    K_ALONE;
     struct ends ends;
     seL4_Error err = find_ends((struct place){_service, dest_index, dest_depth},
                                (struct place){src_root, src_index, src_depth}, "CNode_Mint", &ends);
@@ -124,6 +125,7 @@ seL4_Error seL4_CNode_Mint(seL4_CNode _service, seL4_Word dest_index, seL4_Uint8
 seL4_Error seL4_CNode_Move(seL4_CNode _service, seL4_Word dest_index, seL4_Uint8 dest_depth,
                            seL4_CNode src_root, seL4_Word src_index, seL4_Uint8 src_depth)
 {
+    K_ALONE;
     struct ends ends;
     seL4_Error err = find_ends((struct place){_service, dest_index, dest_depth},
                                (struct place){src_root, src_index, src_depth}, "CNode_Move", &ends);
@@ -135,6 +137,7 @@ seL4_Error seL4_CNode_Mutate(seL4_CNode _service, seL4_Word dest_index, seL4_Uin
                              seL4_CNode src_root, seL4_Word src_index, seL4_Uint8 src_depth,
                              seL4_Word badge)
 {
+    K_ALONE;
     struct ends ends;
     seL4_Error err =
         find_ends((struct place){_service, dest_index, dest_depth},
@@ -165,9 +168,9 @@ seL4_Error seL4_CNode_Rotate(seL4_CNode _service, seL4_Word dest_index, seL4_Uin
                              seL4_Uint8 pivot_depth, seL4_Word pivot_badge, seL4_CNode src_root,
                              seL4_Word src_index, seL4_Uint8 src_depth)
 {
+    K_ALONE;
     struct k_slot *to, *from, *pivot;
-    seL4_Error err =
-        target((struct place){_service, dest_index, dest_depth}, "CNode_Rotate", &to);
+    seL4_Error err = target((struct place){_service, dest_index, dest_depth}, "CNode_Rotate", &to);
 
     if (err != seL4_NoError || to == NULL) {
         return err;
@@ -198,6 +201,7 @@ seL4_Error seL4_CNode_Rotate(seL4_CNode _service, seL4_Word dest_index, seL4_Uin
 
 seL4_Error seL4_CNode_Delete(seL4_CNode _service, seL4_Word index, seL4_Uint8 depth)
 {
+    K_ALONE;
     struct k_slot *slot;
     seL4_Error err = target((struct place){_service, index, depth}, NULL, &slot);
 
@@ -211,6 +215,7 @@ seL4_Error seL4_CNode_Delete(seL4_CNode _service, seL4_Word index, seL4_Uint8 de
 
 seL4_Error seL4_CNode_Revoke(seL4_CNode _service, seL4_Word index, seL4_Uint8 depth)
 {
+    K_ALONE;
     struct k_slot *slot;
     seL4_Error err = target((struct place){_service, index, depth}, NULL, &slot);
 
@@ -223,6 +228,7 @@ seL4_Error seL4_CNode_Revoke(seL4_CNode _service, seL4_Word index, seL4_Uint8 de
 
 seL4_Error seL4_CNode_CancelBadgedSends(seL4_CNode _service, seL4_Word index, seL4_Uint8 depth)
 {
+    K_ALONE;
     struct k_slot *slot;
     seL4_Error err = target((struct place){_service, index, depth}, NULL, &slot);
     const unsigned all = K_WRITE | K_READ | K_GRANT | K_GRANT_REPLY;
@@ -237,6 +243,7 @@ seL4_Error seL4_CNode_CancelBadgedSends(seL4_CNode _service, seL4_Word index, se
 /* There is no IPC, so nobody waits for a reply: an empty slot stays empty. */
 seL4_Error seL4_CNode_SaveCaller(seL4_CNode _service, seL4_Word index, seL4_Uint8 depth)
 {
+    K_ALONE;
     struct k_slot *slot;
     seL4_Error err = target((struct place){_service, index, depth}, NULL, &slot);
 

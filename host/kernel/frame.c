@@ -50,8 +50,8 @@ static uint64_t leaf(const struct k_cap *frame, unsigned rights, seL4_Word attr)
 }
 
 /* May this cap be mapped there: for the first time, or again? */
-static seL4_Error check_place(const struct kernel *kernel, const struct k_cap *frame,
-                              unsigned asid, seL4_Word vaddr)
+static seL4_Error check_place(const struct kernel *kernel, const struct k_cap *frame, unsigned asid,
+                              seL4_Word vaddr)
 {
     uint64_t bytes = UINT64_C(1) << frame->bits;
 
@@ -103,6 +103,7 @@ static seL4_Error map_frame(struct kernel *kernel, struct k_cap *frame, const st
 seL4_Error seL4_ARM_Page_Map(seL4_ARM_Page _service, seL4_CPtr vspace, seL4_Word vaddr,
                              seL4_CapRights_t rights, seL4_ARM_VMAttributes attr)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *frame = k_invoke(_service, K_FRAME, "Page_Map", &err);
     struct k_slot *space = frame == NULL ? NULL : k_argument(vspace, &err);
@@ -122,6 +123,7 @@ static void unmap_frame(struct kernel *kernel, struct k_cap *frame)
 
 seL4_Error seL4_ARM_Page_Unmap(seL4_ARM_Page _service)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *frame = k_invoke(_service, K_FRAME, NULL, &err);
 
@@ -133,6 +135,7 @@ seL4_Error seL4_ARM_Page_Unmap(seL4_ARM_Page _service)
 
 seL4_ARM_Page_GetAddress_t seL4_ARM_Page_GetAddress(seL4_ARM_Page _service)
 {
+    K_ALONE;
     seL4_ARM_Page_GetAddress_t result = {0, 0};
     seL4_Error err = seL4_NoError;
     struct k_slot *frame = k_invoke(_service, K_FRAME, "Page_GetAddress", &err);
@@ -174,29 +177,38 @@ static seL4_Error clean_frame(seL4_ARM_Page service, seL4_Word start, seL4_Word 
 seL4_Error seL4_ARM_Page_Clean_Data(seL4_ARM_Page _service, seL4_Word start_offset,
                                     seL4_Word end_offset)
 {
+    K_ALONE;
+
     return clean_frame(_service, start_offset, end_offset);
 }
 
 seL4_Error seL4_ARM_Page_Invalidate_Data(seL4_ARM_Page _service, seL4_Word start_offset,
                                          seL4_Word end_offset)
 {
+    K_ALONE;
+
     return clean_frame(_service, start_offset, end_offset);
 }
 
 seL4_Error seL4_ARM_Page_CleanInvalidate_Data(seL4_ARM_Page _service, seL4_Word start_offset,
                                               seL4_Word end_offset)
 {
+    K_ALONE;
+
     return clean_frame(_service, start_offset, end_offset);
 }
 
 seL4_Error seL4_ARM_Page_Unify_Instruction(seL4_ARM_Page _service, seL4_Word start_offset,
                                            seL4_Word end_offset)
 {
+    K_ALONE;
+
     return clean_frame(_service, start_offset, end_offset);
 }
 
 seL4_Error k_frame_map_vmm(struct kernel *kernel, seL4_CPtr frame, uint64_t vaddr, bool write)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *slot = k_invoke(frame, K_FRAME, NULL, &err);
 
@@ -219,6 +231,7 @@ seL4_Error k_frame_map_vmm(struct kernel *kernel, seL4_CPtr frame, uint64_t vadd
  * another cap by now: only the one that is mapped at that address is meant. */
 void k_frame_unmap_vmm(struct kernel *kernel, seL4_CPtr frame, uint64_t vaddr)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *slot = k_invoke(frame, K_FRAME, NULL, &err);
 

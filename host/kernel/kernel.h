@@ -122,7 +122,7 @@ struct kernel {
 
     struct k_slot *root; /* the root CNode's slots */
     unsigned root_bits;
-    uint64_t root_high; /* no slot from here on was ever used */
+    uint64_t root_high;    /* no slot from here on was ever used */
     struct k_slot *cnodes; /* slots of other CNodes and of threads: all of them, */
     struct k_slot *ended;  /* and those that ended in this invocation (see cnode.c) */
     uint64_t *boot_root;
@@ -143,6 +143,14 @@ struct k_config {
     unsigned cnode_bits, fan_out, pa_bits;
     struct k_hooks hooks;
 };
+
+/* ---- alone.c: one thread at a time ---- */
+
+/* From here to the end of the block no other thread is in the model or the environment. They nest.
+ * First among a function's declarations. */
+#define K_ALONE __attribute__((cleanup(k_leave), unused)) const int alone = k_enter()
+int k_enter(void);
+void k_leave(const int *unused);
 
 /* ---- kernel.c ---- */
 int k_create(const struct k_config *config, struct kernel **kernel); /* 0 or -errno */

@@ -111,7 +111,7 @@ static uint64_t pages_in_word(uint64_t page, uint64_t end)
     return left < end - page ? left : end - page;
 }
 
-/* May be called while a signal handler does the same: the bits are set atomically. */
+/* Called by guest CPUs too, on any thread: the bits are set and cleared atomically. */
 void k_memory_touched(struct kernel *kernel, uint64_t paddr, uint64_t bytes)
 {
     const struct k_region *ram = &kernel->regions[0];
@@ -148,7 +148,9 @@ static void clear_pages(struct kernel *kernel, uint64_t page, uint64_t count)
 
 static bool is_dirty(const struct kernel *kernel, uint64_t page)
 {
-    return kernel->dirty[page / WORD_PAGES] >> (page % WORD_PAGES) & 1;
+    return __atomic_load_n(&kernel->dirty[page / WORD_PAGES], __ATOMIC_RELAXED) >>
+               (page % WORD_PAGES) &
+           1;
 }
 
 /* Length of the run of dirty pages from `page` on; *clean: of the clean ones before it. */
@@ -157,7 +159,9 @@ static uint64_t next_run(const struct kernel *kernel, uint64_t page, uint64_t en
     uint64_t first = page, last;
 
     while (first < end && !is_dirty(kernel, first)) {
-        bool word_is_clean = first % WORD_PAGES == 0 && kernel->dirty[first / WORD_PAGES] == 0;
+        bool word_is_clean =
+            first % WORD_PAGES == 0 &&
+            __atomic_load_n(&kernel->dirty[first / WORD_PAGES], __ATOMIC_RELAXED) == 0;
 
         first += word_is_clean ? WORD_PAGES : 1;
     }
@@ -185,7 +189,8 @@ void k_memory_clear(struct kernel *kernel, uint64_t paddr, uint64_t bytes)
         page += clean;
         clear_pages(kernel, page, run);
         for (uint64_t k = 0; k < run; k++) {
-            kernel->dirty[(page + k) / WORD_PAGES] &= ~(UINT64_C(1) << (page + k) % WORD_PAGES);
+            __atomic_fetch_and(&kernel->dirty[(page + k) / WORD_PAGES],
+                               ~(UINT64_C(1) << (page + k) % WORD_PAGES), __ATOMIC_RELAXED);
         }
         page += run;
     }

@@ -105,6 +105,7 @@ static seL4_Error map_table(struct kernel *kernel, struct k_cap *table, const st
 seL4_Error seL4_ARM_PageTable_Map(seL4_ARM_PageTable _service, seL4_CPtr vspace, seL4_Word vaddr,
                                   seL4_ARM_VMAttributes attr)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *slot = k_invoke(_service, K_TABLE, "PageTable_Map", &err);
     struct k_slot *space = slot == NULL ? NULL : k_argument(vspace, &err);
@@ -115,6 +116,7 @@ seL4_Error seL4_ARM_PageTable_Map(seL4_ARM_PageTable _service, seL4_CPtr vspace,
 
 seL4_Error seL4_ARM_PageTable_Unmap(seL4_ARM_PageTable _service)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct k_slot *slot = k_invoke(_service, K_TABLE, NULL, &err);
 

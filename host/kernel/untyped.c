@@ -109,11 +109,11 @@ static void reset(struct kernel *kernel, struct k_cap *cap)
 static struct k_cap new_cap(const struct retype *retype, uint64_t base)
 {
     static const uint8_t types[] = {
-        [seL4_UntypedObject] = K_UNTYPED,       [seL4_TCBObject] = K_THREAD,
-        [seL4_EndpointObject] = K_ENDPOINT,     [seL4_NotificationObject] = K_NOTIFICATION,
-        [seL4_CapTableObject] = K_CNODE,        [seL4_ARM_HugePageObject] = K_FRAME,
-        [seL4_ARM_VSpaceObject] = K_VSPACE,     [seL4_ARM_SmallPageObject] = K_FRAME,
-        [seL4_ARM_LargePageObject] = K_FRAME,   [seL4_ARM_PageTableObject] = K_TABLE,
+        [seL4_UntypedObject] = K_UNTYPED,     [seL4_TCBObject] = K_THREAD,
+        [seL4_EndpointObject] = K_ENDPOINT,   [seL4_NotificationObject] = K_NOTIFICATION,
+        [seL4_CapTableObject] = K_CNODE,      [seL4_ARM_HugePageObject] = K_FRAME,
+        [seL4_ARM_VSpaceObject] = K_VSPACE,   [seL4_ARM_SmallPageObject] = K_FRAME,
+        [seL4_ARM_LargePageObject] = K_FRAME, [seL4_ARM_PageTableObject] = K_TABLE,
         [seL4_ARM_VCPUObject] = K_VCPU,
     };
     struct k_cap cap = {.base = base, .type = types[retype->type], .bits = (uint8_t)retype->bits};
@@ -197,6 +197,7 @@ seL4_Error seL4_Untyped_Retype(seL4_Untyped _service, seL4_Word type, seL4_Word 
                                seL4_CNode root, seL4_Word node_index, seL4_Word node_depth,
                                seL4_Word node_offset, seL4_Word num_objects)
 {
+    K_ALONE;
     seL4_Error err = seL4_NoError;
     struct retype retype = {.type = type, .user_bits = size_bits, .count = num_objects};
     struct k_slot *node;

@@ -49,22 +49,30 @@ static seL4_Error clean_space(seL4_ARM_VSpace service, seL4_Word start, seL4_Wor
 
 seL4_Error seL4_ARM_VSpace_Clean_Data(seL4_ARM_VSpace _service, seL4_Word start, seL4_Word end)
 {
+    K_ALONE;
+
     return clean_space(_service, start, end);
 }
 
 seL4_Error seL4_ARM_VSpace_Invalidate_Data(seL4_ARM_VSpace _service, seL4_Word start, seL4_Word end)
 {
+    K_ALONE;
+
     return clean_space(_service, start, end);
 }
 
 seL4_Error seL4_ARM_VSpace_CleanInvalidate_Data(seL4_ARM_VSpace _service, seL4_Word start,
                                                 seL4_Word end)
 {
+    K_ALONE;
+
     return clean_space(_service, start, end);
 }
 
 seL4_Error seL4_ARM_VSpace_Unify_Instruction(seL4_ARM_VSpace _service, seL4_Word start,
                                              seL4_Word end)
 {
+    K_ALONE;
+
     return clean_space(_service, start, end);
 }
