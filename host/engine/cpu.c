@@ -452,7 +452,8 @@ static int prepare(struct engine_cpu *cpu)
     return forget_code(cpu);
 }
 
-/* Stop at the next block for what prepare() puts off while an access waits, and for what came since.
+/* Stop at the next block for what prepare() puts off while an access waits, and for what came
+ * since.
  */
 static void set_attention(struct engine_cpu *cpu)
 {

@@ -94,7 +94,7 @@ struct engine_cpu {
     enum engine_answer answer;
     uint64_t answer_data;
     bool fetching; /* the present access reads an instruction */
-    bool replaced;   /* by `context`, set while an access was waiting */
+    bool replaced; /* by `context`, set while an access was waiting */
     seL4_UserContext context;
 
     uint64_t outside; /* address of a mapped access outside the windows, */

@@ -10,8 +10,8 @@
  * window, and whatever in a window stage 2 doesn't allow, comes out as an exit. Frames outside all
  * windows work too, slowly; ENGINE_EXIT_OUTSIDE tells that a window would pay.
  *
- * Threads: two CPUs of an engine may run on two threads, and a CPU may change its thread between two
- * calls. engine_window_add() and engine_invalidate() may be called by any thread meanwhile, and
+ * Threads: two CPUs of an engine may run on two threads, and a CPU may change its thread between
+ * two calls. engine_window_add() and engine_invalidate() may be called by any thread meanwhile, and
  * engine_cpu_kick() by signal handlers too. What guests on two CPUs that run at once can't rely on:
  * host_vm.h, "parallel".
  */

@@ -279,9 +279,9 @@ static uint8_t *place_of(const struct view *view, uint64_t gpa)
 
 static bool cover(uint8_t *start, uint8_t *end)
 {
-    return start == end || mmap(start, (size_t)(end - start), PROT_NONE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                                0) != MAP_FAILED;
+    return start == end ||
+           mmap(start, (size_t)(end - start), PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
 /* All but the pages that stand there for one host instruction, which take themselves away. */

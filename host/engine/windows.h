@@ -38,7 +38,7 @@ struct view {
 struct engine {
     struct guestmem_host *host;
     seL4_CPtr root;
-    pthread_mutex_t lock; /* of all below; taken before a CPU's */
+    pthread_mutex_t lock;                    /* of all below; taken before a CPU's */
     struct window windows[WINDOW_COUNT_MAX]; /* sorted, disjoint */
     unsigned window_count;
     atomic_uint generation; /* changes with the set of windows */
