@@ -133,6 +133,10 @@ vm_vcpu_t *vm_create_vcpu(vm_t *vm, int priority)
                 runtime == NULL ? "no VM" : "the VM has all the vcpus it may have");
         return NULL;
     }
+    if (atomic_load(&runtime->is_parallel)) {
+        ZF_LOGE("vm_create_vcpu: not while the VM runs in parallel");
+        return NULL;
+    }
     fault = calloc(1, sizeof(*fault));
     if (fault == NULL || engine_cpu_create(runtime->engine, &fault->cpu) != 0) {
         ZF_LOGE("vm_create_vcpu: no memory for a guest CPU");
@@ -174,7 +178,7 @@ int guestmem_host_vm_destroy(vm_t *vm)
     if (vm == NULL) {
         return 0;
     }
-    if (runtime != NULL && runtime->running) {
+    if (runtime != NULL && atomic_load(&runtime->running)) {
         return -EBUSY;
     }
     guestmem_host_vm_enter();

@@ -10,13 +10,21 @@
 
 #include "runtime.h"
 
+/* Registers of a vcpu that runs on another thread are in flux. */
 static struct engine_cpu *cpu_of(vm_vcpu_t *vcpu, const char *call)
 {
-    if (vcpu == NULL || vcpu->vcpu_arch.fault == NULL) {
+    struct fault *fault = vcpu == NULL ? NULL : vcpu->vcpu_arch.fault;
+
+    if (fault == NULL) {
         ZF_LOGE("%s: no vcpu", call);
         return NULL;
     }
-    return vcpu->vcpu_arch.fault->cpu;
+    if (atomic_load(&fault->runtime->is_parallel) && !run_serves(fault) &&
+        atomic_load(&fault->state) == VCPU_READY) {
+        ZF_LOGE("%s: vcpu %u runs on another thread", call, vcpu->vcpu_id);
+        return NULL;
+    }
+    return fault->cpu;
 }
 
 int vm_get_thread_context(vm_vcpu_t *vcpu, seL4_UserContext *context)

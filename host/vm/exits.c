@@ -64,14 +64,19 @@ static void reply(struct fault *fault, enum fault_reply value)
 
 /* --------------------------------------------------------------------------------- endings */
 
+void exit_why(struct runtime *runtime, const struct guestmem_host_vm_exit *exit)
+{
+    if (!atomic_exchange(&runtime->failed, true)) {
+        runtime->exit = *exit;
+    }
+}
+
 /* Another vm_run() asks again. */
 static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, const char *why)
 {
     const struct engine_exit *exit = &fault->exit;
-    struct guestmem_host_vm_exit *end = &fault->runtime->exit;
     char text[200];
-
-    *end = (struct guestmem_host_vm_exit){
+    struct guestmem_host_vm_exit end = {
         .reason = reason,
         .vcpu = fault->vcpu.vcpu_id,
         .pc = exit->pc,
@@ -83,10 +88,18 @@ static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, co
         .hsr = exit->hsr,
         .why = why,
     };
-    guestmem_host_vm_exit_text(end, text, sizeof(text));
+
+    exit_why(fault->runtime, &end);
+    guestmem_host_vm_exit_text(&end, text, sizeof(text));
     ZF_LOGE("VM '%s': %s", fault->runtime->vm->vm_name, text);
     reply(fault, REPLY_RESTART);
     return -1;
+}
+
+/* In parallel the last one stands. */
+static void set_reason(struct fault *fault, int reason)
+{
+    __atomic_store_n(&fault->runtime->vm->run.exit_reason, reason, __ATOMIC_RELAXED);
 }
 
 static int end_access(struct fault *fault, const char *why)
@@ -156,7 +169,7 @@ static uint64_t read_data(const struct fault *fault)
 
 static memory_fault_result_t ask_watched(struct fault *fault)
 {
-    const struct runtime *runtime = fault->runtime;
+    struct runtime *runtime = fault->runtime;
     const struct engine_exit *exit = &fault->exit;
     struct guestmem_host_vm_fault seen = {
         .pc = exit->pc,
@@ -170,13 +183,15 @@ static memory_fault_result_t ask_watched(struct fault *fault)
     seen.result = ask(fault);
     seen.end_ns = runtime_now();
     seen.data = exit->write ? exit->data : read_data(fault);
+    pthread_mutex_lock(&runtime->watch_lock);
     runtime->watcher(runtime->vm, &seen, runtime->watcher_cookie);
+    pthread_mutex_unlock(&runtime->watch_lock);
     return seen.result;
 }
 
 static int access_handle(struct fault *fault)
 {
-    fault->runtime->vm->run.exit_reason = VM_GUEST_MMIO_EXIT;
+    set_reason(fault, VM_GUEST_MMIO_EXIT);
     switch (fault->runtime->watcher == NULL ? ask(fault) : ask_watched(fault)) {
     case FAULT_RESTART:
         reply(fault, REPLY_RESTART);
@@ -235,7 +250,7 @@ static int trap_handle(struct fault *fault)
     smc_handler_callback_fn smc = fault->runtime->vm->arch.vm_smc_handler;
     uint32_t hsr = fault->exit.hsr;
 
-    fault->runtime->vm->run.exit_reason = VM_GUEST_UNKNOWN_EXIT;
+    set_reason(fault, VM_GUEST_UNKNOWN_EXIT);
     if (HSR_EXCEPTION_CLASS(hsr) == HSR_SMC_64_EXCEPTION && smc != NULL) {
         return smc_handle(fault, smc);
     }
@@ -246,7 +261,7 @@ static int trap_handle(struct fault *fault)
         }
         return 0;
     }
-    if (fault->kind == PENDING_WAIT) {
+    if (atomic_load(&fault->kind) == PENDING_WAIT) {
         reply(fault, REPLY_ADVANCE);
         return 0;
     }
@@ -257,10 +272,10 @@ static int trap_handle(struct fault *fault)
 
 static void pend(struct fault *fault, enum pending kind)
 {
-    fault->state = VCPU_FAULTED;
-    fault->kind = kind;
     fault->data = kind == PENDING_ACCESS && fault->exit.write ? fault->exit.data : 0;
     atomic_store(&fault->reply, REPLY_NONE);
+    atomic_store(&fault->kind, kind);
+    atomic_store(&fault->state, VCPU_FAULTED);
 }
 
 int exit_handle(struct fault *fault, const struct engine_exit *exit)
@@ -315,22 +330,21 @@ static void step_over(struct fault *fault)
 void exit_reply(struct fault *fault)
 {
     enum fault_reply value = (enum fault_reply)atomic_load(&fault->reply);
-    enum pending kind = fault->kind;
+    enum pending kind = (enum pending)atomic_load(&fault->kind);
+    int state = VCPU_READY;
 
     if (value == REPLY_NONE) {
         return;
     }
-    fault->kind = PENDING_NOTHING;
-    fault->state = VCPU_READY;
+    atomic_store(&fault->kind, PENDING_NOTHING);
     if (kind == PENDING_ACCESS) {
         answer_access(fault, value);
-        return;
-    }
-    if (value == REPLY_ADVANCE) {
+    } else if (value == REPLY_ADVANCE) {
         step_over(fault);
         if (kind == PENDING_WAIT) {
-            fault->state = VCPU_IDLE;
+            state = VCPU_IDLE;
             fault->idle_until = runtime_now() + IDLE_NANOSECONDS;
         }
     }
+    atomic_store(&fault->state, state);
 }

@@ -31,15 +31,24 @@ struct runtime *runtime_of(const vm_t *vm)
 int runtime_add(vm_t *vm, struct guestmem_host *host, struct runtime **result)
 {
     struct runtime *runtime = calloc(1, sizeof(*runtime));
+    int err;
 
     if (runtime == NULL) {
         return -ENOMEM;
     }
+    err = gang_init(&runtime->gang);
+    if (err) {
+        free(runtime);
+        return err;
+    }
     runtime->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (runtime->event < 0) {
+        err = -errno;
+        gang_destroy(&runtime->gang);
         free(runtime);
-        return -errno;
+        return err;
     }
+    pthread_mutex_init(&runtime->watch_lock, NULL);
     runtime->vm = vm;
     runtime->host = host;
     pthread_mutex_lock(&list_lock);
@@ -65,6 +74,8 @@ void runtime_remove(struct runtime *runtime)
     }
     pthread_mutex_unlock(&list_lock);
     close(runtime->event);
+    pthread_mutex_destroy(&runtime->watch_lock);
+    gang_destroy(&runtime->gang);
     free(runtime);
 }
 
@@ -72,10 +83,15 @@ void runtime_wake(struct runtime *runtime)
 {
     int saved = errno;
     uint64_t one = 1;
-    ssize_t written = write(runtime->event, &one, sizeof(one));
+    ssize_t written;
 
+    atomic_store(&runtime->woken, true);
+    written = write(runtime->event, &one, sizeof(one));
     (void)written; /* full means that it is awake already */
     errno = saved;
+    if (atomic_load(&runtime->is_parallel)) {
+        return; /* who oversees the vcpus doesn't run one itself */
+    }
     for (unsigned i = 0; i < runtime->vm->num_vcpus; i++) {
         engine_cpu_kick(runtime->vm->vcpus[i]->vcpu_arch.fault->cpu);
     }
@@ -99,6 +115,20 @@ void guestmem_host_vm_notify(vm_t *vm, seL4_Word badge)
         atomic_fetch_or(&runtime->badges, badge);
         runtime_wake(runtime);
     }
+}
+
+int guestmem_host_vm_set_parallel(vm_t *vm, bool parallel)
+{
+    struct runtime *runtime = vm == NULL ? NULL : runtime_of(vm);
+
+    if (runtime == NULL) {
+        return -EINVAL;
+    }
+    if (atomic_load(&runtime->running)) {
+        return -EBUSY;
+    }
+    runtime->parallel = parallel;
+    return 0;
 }
 
 void guestmem_host_vm_code_changed(vm_t *vm, uintptr_t base, size_t size)

@@ -19,6 +19,7 @@ static struct {
 } turns = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local unsigned depth;
+static _Thread_local bool borrowed;
 
 void guestmem_host_vm_enter(void)
 {
@@ -29,7 +30,7 @@ void guestmem_host_vm_enter(void)
 
 void guestmem_host_vm_leave(void)
 {
-    if (depth == 1) {
+    if (depth == 1 && !borrowed) {
         (void)turns_give_up();
     } else if (depth > 1) {
         depth--;
@@ -61,14 +62,30 @@ unsigned turns_give_up(void)
     return had;
 }
 
-void turns_pass(void)
+bool turns_wanted(void)
 {
     bool wanted;
 
     pthread_mutex_lock(&turns.lock);
     wanted = turns.next - turns.serving > 1;
     pthread_mutex_unlock(&turns.lock);
-    if (wanted) {
+    return wanted;
+}
+
+void turns_pass(void)
+{
+    if (turns_wanted()) {
         turns_take_back(turns_give_up());
     }
+}
+
+void turns_borrow(void)
+{
+    depth = 1;
+    borrowed = true;
+}
+
+bool turns_are_borrowed(void)
+{
+    return borrowed;
 }

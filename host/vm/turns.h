@@ -9,9 +9,15 @@
 
 #include <stdbool.h>
 
-/* Let those who wait have their turns. */
+/* Let those who wait have their turns, if any do. */
+bool turns_wanted(void);
 void turns_pass(void);
 
 /* Give the turn up altogether while waiting for something; answers what turns_take_back() needs. */
 unsigned turns_give_up(void);
 void turns_take_back(unsigned depth);
+
+/* The calling thread works in the turn that another thread has, which keeps it until this one is
+ * done. Such a thread can't give it up. */
+void turns_borrow(void);
+bool turns_are_borrowed(void);

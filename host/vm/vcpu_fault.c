@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  *
  * The fault that a vcpu waits with. The getters may be called for as long as it waits, the replies
- * from any thread: `reply` is the one word that two threads write.
+ * from any thread: `reply` is the one word that two threads write, and what was set before it is
+ * seen with it.
  */
 #include <sel4vm/guest_vcpu_fault.h>
 
@@ -13,14 +14,14 @@ static struct fault *pending(vm_vcpu_t *vcpu)
 {
     struct fault *fault = vcpu == NULL ? NULL : vcpu->vcpu_arch.fault;
 
-    return fault != NULL && fault->kind != PENDING_NOTHING ? fault : NULL;
+    return fault != NULL && atomic_load(&fault->kind) != PENDING_NOTHING ? fault : NULL;
 }
 
 static struct fault *pending_access(vm_vcpu_t *vcpu)
 {
     struct fault *fault = pending(vcpu);
 
-    return fault != NULL && fault->kind == PENDING_ACCESS ? fault : NULL;
+    return fault != NULL && atomic_load(&fault->kind) == PENDING_ACCESS ? fault : NULL;
 }
 
 static seL4_Word low_mask(const struct fault *fault)
@@ -108,7 +109,7 @@ static void give_reply(vm_vcpu_t *vcpu, enum fault_reply reply)
     int none = REPLY_NONE;
 
     if (fault != NULL && atomic_compare_exchange_strong(&fault->reply, &none, (int)reply)) {
-        if (!run_is_here(fault->runtime)) {
+        if (!run_serves(fault)) {
             runtime_wake(fault->runtime);
         }
     }

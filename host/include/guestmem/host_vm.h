@@ -5,10 +5,10 @@
  * The VM runtime on the host: what sel4vm's interface has no call for.
  *
  * vm_run() is the VMM's loop. It runs the VM's vcpus in turns and makes every callback itself, on
- * the thread that called it; so a VM's memory has one thread. VMs may run on several threads: they
- * take turns, as on one core, and while one of them runs or has a callback no other does. A thread
- * that works on the environment beside running VMs takes the same turns with
- * guestmem_host_vm_enter().
+ * the thread that called it; so a VM's memory has one thread. guestmem_host_vm_set_parallel() has it
+ * run them on a thread each. VMs may run on several threads: they take turns, as on one core, and
+ * while one of them runs or has a callback no other does. A thread that works on the environment
+ * beside running VMs takes the same turns with guestmem_host_vm_enter().
  */
 #pragma once
 
@@ -22,6 +22,39 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ------------------------------------------------------------------------------ several vcpus */
+
+/*
+ * How the next vm_run() serves the VM's vcpus. Returns 0; -EINVAL: no VM; -EBUSY: it runs.
+ *
+ * In turns, the default: one vcpu at a time runs guest code, and another's turn comes between two
+ * of its blocks, so what a block of guest code does is seen whole by the others: exclusives and
+ * atomic instructions are exact (but that a store-exclusive goes by the value: one that was changed
+ * and changed back meanwhile lets it succeed), all is in order, and barriers have nothing to do.
+ *
+ * In parallel: each vcpu has a thread, and they run guest code at once. It is for speed, and for
+ * finding races in a VMM; what the guest CPU is made of doesn't promise an SMP machine:
+ *   - Exclusives (LDXR, STXR and others) and atomic instructions (LDADD, CAS, SWP and others) aren't
+ *     atomic between vcpus: updates get lost, and locks that are made of them may let two in.
+ *   - Barriers, acquire and release order nothing. The host's order, which on x86-64 lets only a
+ *     load overtake an earlier store, is what guests get.
+ *   - Aligned loads and stores of up to 8 bytes are whole.
+ *   - When the VMM or another vcpu changes code, a vcpu may end the block that it runs. TLB
+ *     and cache maintenance by a guest reaches its own vcpu only, in either mode.
+ *
+ * What a VMM sees in parallel:
+ *   - Callbacks of several vcpus run at once, each on its vcpu's thread, notifications on the thread
+ *     that called vm_run(). The VM's memory is shared (guestmem/threads.h, with its rules for
+ *     callbacks), and all these threads are its readers while vm_run() runs. Only the fault watcher
+ *     is called by one at a time.
+ *   - A stop, and an error of one vcpu, end vm_run() for all: it returns when the callbacks that
+ *     run have ended. guestmem_host_vm_get_exit() tells the first error.
+ *   - A callback may start another vcpu, having set its registers. Those of a vcpu that runs can't
+ *     be got or set from another thread (-1).
+ *   - Vcpus aren't made, and vm_run() isn't called for other VMs, from callbacks.
+ */
+int guestmem_host_vm_set_parallel(vm_t *vm, bool parallel);
 
 /* --------------------------------------------------------------------------------- from outside */
 
