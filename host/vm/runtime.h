@@ -77,11 +77,8 @@ struct runtime {
     struct gang gang;
     atomic_bool failed; /* `exit` says why: of several failures the first */
     struct guestmem_host_vm_exit exit;
-<<<<<<< ours
     uint64_t faults_failed; /* guestmem_stats', when looked at last */
-=======
     pthread_mutex_t watch_lock;
->>>>>>> theirs
     guestmem_host_vm_fault_fn watcher; /* NULL: nobody watches */
     void *watcher_cookie;
 };
