@@ -7,8 +7,10 @@
 #include "failure.h"
 #include "frames.h"
 #include "reservation.h"
+#include "seen.h"
 #include "slots.h"
 #include "view.h"
+#include "window.h"
 
 /* Map the second cap of one frame, in `slot`, in the VMM. There is room to note it. */
 static int make_one(struct gm_space *space, struct gm_backing *backing,
@@ -51,9 +53,14 @@ static int show(struct gm_space *space, vm_memory_reservation_t *res, const stru
                 uint64_t page, seL4_CPtr slot)
 {
     struct gm_backing *backing = res->backing;
+    size_t more = 1;
     int error;
 
-    if (gm_extents_reserve(space, &backing->alias, 1)) {
+    /* evicting a view may cut a run in two, and doesn't allocate: one more for each */
+    if (gm_window_is_for(space, res)) {
+        more += backing->views.count + 1;
+    }
+    if (gm_extents_reserve(space, &backing->alias, more)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note a view", 0);
     }
     error =
@@ -130,6 +137,78 @@ void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page, uint64_t *b
     return gm_view_address(view, page);
 }
 
+bool gm_alias_part(const struct gm_space *space, const vm_memory_reservation_t *res, uintptr_t gpa,
+                   struct gm_seen_part *part, bool *device)
+{
+    const unsigned bits = gm_arch_frame_bits[0];
+    const struct gm_backing *backing = res->backing;
+    uintptr_t base = gm_page_base(res);
+    uint64_t page = (gpa - base) >> bits;
+    const struct gm_extent *alias = backing == NULL ? NULL : gm_extents_find(&backing->alias, page);
+    const struct gm_view *view;
+    uint64_t from;
+    uint64_t to;
+
+    if (alias == NULL) {
+        return false;
+    }
+    view = gm_views_find(&backing->views, page);
+    from = view->page > alias->page ? view->page : alias->page;
+    to = (uint64_t)view->page + view->pages;
+    to = to < gm_extent_end(alias) ? to : gm_extent_end(alias);
+    part->base = base + (from << bits) > res->base ? base + (from << bits) : res->base;
+    part->last = base + (to << bits) - 1;
+    part->last = part->last < gm_last(res) ? part->last : gm_last(res);
+    part->address = (char *)gm_view_address(view, from) + (part->base - (base + (from << bits)));
+    part->generation = gm_generation(space);
+    part->is_ram = res->kind == GM_RESERVATION_RAM;
+    part->slot = view->slot;
+    *device = alias->device;
+    return true;
+}
+
+int gm_alias_sync(struct gm_space *space, const vm_memory_reservation_t *res, uintptr_t base,
+                  uintptr_t last)
+{
+    const unsigned bits = gm_arch_frame_bits[0];
+    uintptr_t page_base = gm_page_base(res);
+
+    for (uintptr_t at = base;;) {
+        uint64_t page = (at - page_base) >> bits;
+        const struct gm_extent *alias = gm_extents_find(&res->backing->alias, page);
+        uint64_t index = (page - alias->page) / gm_size_pages(alias->size);
+        uintptr_t frame_base =
+            page_base + ((alias->page + index * gm_size_pages(alias->size)) << bits);
+        uintptr_t frame_last = frame_base + (((uintptr_t)1 << gm_arch_frame_bits[alias->size]) - 1);
+        uintptr_t until = last < frame_last ? last : frame_last;
+        int error =
+            gm_arch_frame_sync(alias->cptr + index, at - frame_base, until - frame_base + 1);
+
+        if (error != 0) {
+            return gm_fail(space, GUESTMEM_EKERNEL, "make the guest see new code", error);
+        }
+        if (until == last) {
+            return GUESTMEM_OK;
+        }
+        at = until + 1;
+    }
+}
+
+/* Before views of pages [from, to) go: nobody finds them any more, and nobody has them in hand. */
+static void hide(struct gm_space *space, const vm_memory_reservation_t *res, uint64_t from,
+                 uint64_t to)
+{
+    const unsigned bits = gm_arch_frame_bits[0];
+    uintptr_t base = gm_page_base(res);
+
+    if (gm_extents_free(&res->backing->alias, from, to)) {
+        return;
+    }
+    gm_seen_forget(space, base + (from << bits), base + (to << bits) - 1);
+    gm_generation_next(space);
+    gm_readers_wait(space);
+}
+
 /* Unmap one view and free its cap. */
 static void unmap_view(struct gm_space *space, const struct gm_backing *backing,
                        const struct gm_extent *alias, uint64_t page)
@@ -139,7 +218,6 @@ static void unmap_view(struct gm_space *space, const struct gm_backing *backing,
     vspace_unmap_pages(space->vmm, address, 1, gm_arch_frame_bits[alias->size], VSPACE_PRESERVE);
     gm_slot_clear(space, alias->cptr + (page - alias->page) / gm_size_pages(alias->size));
     space->stats.alias_frames[alias->size]--;
-    gm_generation_next(space);
 }
 
 /* Unmap the views of an extent that start in pages [from, to). */
@@ -167,8 +245,9 @@ static void release_views(struct gm_space *space, struct gm_backing *backing, ui
     }
 }
 
-void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
-                     uint64_t to)
+/* Unmap and forget views that nobody uses any more. */
+static void take_away(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                      uint64_t to)
 {
     struct gm_backing *backing = res->backing;
     struct gm_extents *list = &backing->alias;
@@ -180,13 +259,21 @@ void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint6
     release_views(space, backing, from, to);
 }
 
+void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
+                     uint64_t to)
+{
+    hide(space, res, from, to);
+    take_away(space, res, from, to);
+}
+
+/* What is fresh hasn't been noted for others yet. */
 void gm_alias_revert(struct gm_space *space, vm_memory_reservation_t *res)
 {
     struct gm_extents *list = &res->backing->alias;
 
     for (size_t i = list->count; i-- > 0;) {
         if (list->at[i].fresh) {
-            gm_alias_remove(space, res, list->at[i].page, gm_extent_end(&list->at[i]));
+            take_away(space, res, list->at[i].page, gm_extent_end(&list->at[i]));
         }
     }
     gm_extents_join(list);
@@ -196,6 +283,7 @@ void gm_alias_drop(struct gm_space *space, vm_memory_reservation_t *res)
 {
     struct gm_backing *backing = res->backing;
 
+    hide(space, res, 0, gm_page_count(res));
     for (size_t i = 0; i < backing->alias.count; i++) {
         unmap_views(space, backing, &backing->alias.at[i], 0, UINT64_MAX);
     }

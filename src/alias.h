@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "space.h"
@@ -27,6 +28,17 @@ int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t
 /* Where the VMM sees `page`, and the page behind the last one that goes on from there. NULL:
  * nowhere. */
 void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page, uint64_t *behind);
+
+/*
+ * The part of a view that shows `gpa`, as far as it goes on in both directions; whether it is
+ * device memory. False: nowhere.
+ */
+bool gm_alias_part(const struct gm_space *space, const vm_memory_reservation_t *res, uintptr_t gpa,
+                   struct gm_seen_part *part, bool *device);
+
+/* Let the guest run what the VMM wrote to [base, last], which it sees all of. GUESTMEM_EKERNEL. */
+int gm_alias_sync(struct gm_space *space, const vm_memory_reservation_t *res, uintptr_t base,
+                  uintptr_t last);
 
 /* Unmap and forget views: of pages [from, to), whose ends are edges; the fresh ones; all. */
 void gm_alias_remove(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,

@@ -45,7 +45,7 @@ int guestmem_populate(vm_t *vm, uintptr_t base, size_t size)
     }
     error = gm_range_check(space, base, size);
     if (error == GUESTMEM_OK) {
-        error = gm_span_populate(space, base, base + (size - 1), false);
+        error = gm_span_populate(space, base, base + (size - 1));
     }
     return gm_end(space, error, "guestmem_populate", base, size);
 }

@@ -83,7 +83,8 @@ struct gm_view {
     uintptr_t base;    /* where the VMM sees `page` */
     void *reservation; /* the reservation_t of the VMM's vspace */
     uint32_t page;
-    uint32_t pages;
+    uint32_t pages : 20;
+    uint32_t slot : 12; /* its place in the window (window.h); 0: none, it is kept */
 };
 
 struct gm_views {

@@ -2,21 +2,18 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * sel4vm/guest_ram.h: registering, allocating and touching RAM.
+ * sel4vm/guest_ram.h: registering and allocating RAM; guest_touch.c has the rest.
  */
 /* first: a tree's headers lean on this one */
 #include <sel4vm/guest_vm.h>
 
 #include <sel4vm/guest_ram.h>
-#include <string.h>
 #include <utils/util.h>
 
-#include "alias.h"
 #include "backing.h"
 #include "failure.h"
 #include "ram_regions.h"
 #include "reservation.h"
-#include "span.h"
 
 static memory_fault_result_t ram_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t fault_addr,
                                        size_t fault_length, void *cookie)
@@ -222,166 +219,4 @@ int vm_ram_find_largest_free_region(vm_t *vm, uintptr_t *addr, size_t *size)
                     : gm_fail(space, GUESTMEM_EINVAL, "there is no place for the answer", 0);
     }
     return gm_end_logged(space, error, "vm_ram_find_largest_free_region", 0, 0);
-}
-
-/* One touch under way. */
-struct touch {
-    vm_t *vm;
-    uintptr_t start;
-    uintptr_t last;
-    ram_touch_callback_fn callback;
-    void *cookie;
-};
-
-/* Where the VMM sees `at` in a reservation, and the last address up to which that view goes on.
- * NULL: nowhere. */
-static char *view_in(const vm_memory_reservation_t *res, uintptr_t at, uintptr_t *last)
-{
-    const unsigned bits = gm_arch_frame_bits[0];
-    uintptr_t base = gm_page_base(res);
-    uint64_t behind;
-    char *view = gm_alias_at(res, (at - base) >> bits, &behind);
-
-    if (view == NULL) {
-        return NULL;
-    }
-    *last = base + (behind << bits) - 1;
-    *last = *last < gm_last(res) ? *last : gm_last(res);
-    return view + (at & (((uintptr_t)1 << bits) - 1));
-}
-
-static char *find_view(struct gm_space *space, uintptr_t at, uintptr_t *last)
-{
-    const vm_memory_reservation_t *res = gm_reservation_find(space, at);
-
-    return res == NULL ? NULL : view_in(res, at, last);
-}
-
-/*
- * Call the callback piece by piece. The views are there, the first one from `view` to `view_last`.
- * A callback may take one away: then it is looked up again.
- */
-static int touch_all(struct gm_space *space, const struct touch *touch, char *view,
-                     uintptr_t view_last)
-{
-    const uintptr_t mask = ((uintptr_t)1 << seL4_PageBits) - 1;
-    uint64_t generation = gm_generation(space);
-    uintptr_t at = touch->start;
-
-    for (;;) {
-        uintptr_t last = (at | mask) < touch->last ? at | mask : touch->last;
-        int result;
-
-        if (at > view_last || generation != gm_generation(space)) {
-            view = find_view(space, at, &view_last);
-            generation = gm_generation(space);
-        }
-        if (view == NULL) {
-            gm_turn_take(space); /* which the end gives back */
-            gm_fail(space, GUESTMEM_EUNMAPPED, "go on after the callback freed the RAM", 0);
-            return gm_end_logged(space, GUESTMEM_EUNMAPPED, "vm_ram_touch", touch->start,
-                                 touch->last - touch->start + 1);
-        }
-        result =
-            touch->callback(touch->vm, at, view, last - at + 1, at - touch->start, touch->cookie);
-        if (result != 0 || last == touch->last) {
-            return result;
-        }
-        view += last + 1 - at;
-        at = last + 1;
-    }
-}
-
-/* Check a touch, and make the views that are missing. */
-static int prepare_touch(struct gm_space *space, const struct touch *touch, size_t size)
-{
-    int error = gm_range_check(space, touch->start, size);
-
-    if (error == GUESTMEM_OK && touch->callback == NULL) {
-        error = gm_fail(space, GUESTMEM_EINVAL, "there is no callback", 0);
-    }
-    if (error == GUESTMEM_OK && !gm_ram_covers(space, touch->start, size)) {
-        error = gm_fail(space, GUESTMEM_EUNMAPPED, "find RAM at every address", 0);
-    }
-    return error == GUESTMEM_OK ? gm_span_populate(space, touch->start, touch->last, true) : error;
-}
-
-/* Find the view of RAM that holds `at`, if there is one, and remember it. */
-static void remember_view(struct gm_space *space, uintptr_t at)
-{
-    const uintptr_t mask = ((uintptr_t)1 << gm_arch_frame_bits[0]) - 1;
-    const vm_memory_reservation_t *res = gm_reservation_find(space, at);
-    struct gm_seen_part *touched = &space->recent.seen;
-
-    touched->address = NULL;
-    if (res == NULL || res->kind != GM_RESERVATION_RAM || res->taking) {
-        return;
-    }
-    touched->base = (at & ~mask) < res->base ? res->base : at & ~mask;
-    touched->address = view_in(res, touched->base, &touched->last);
-    touched->generation = gm_generation(space);
-}
-
-/* The view of RAM that shows all of the touch already: the short way for small ones. NULL: there is
- * none. */
-static char *whole_view(struct gm_space *space, const struct touch *touch, size_t size,
-                        uintptr_t *view_last)
-{
-    const struct gm_seen_part *touched;
-
-    if (space == NULL || touch->callback == NULL) {
-        return NULL;
-    }
-    touched = &space->recent.seen;
-    if (touched->address == NULL || touched->generation != gm_generation(space) ||
-        touch->start - touched->base > touched->last - touched->base) {
-        remember_view(space, touch->start);
-    }
-    if (touched->address == NULL || size - 1 > touched->last - touch->start) {
-        return NULL;
-    }
-    *view_last = touched->last;
-    return touched->address + (touch->start - touched->base);
-}
-
-int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback,
-                 void *cookie)
-{
-    struct gm_space *space = gm_begin(vm);
-    struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
-    uintptr_t view_last = 0;
-    char *view = whole_view(space, &touch, size, &view_last);
-    int result;
-
-    if (view == NULL) {
-        int error = space == NULL ? GUESTMEM_EINVAL : prepare_touch(space, &touch, size);
-
-        if (gm_end_logged(space, error, "vm_ram_touch", addr, size) != 0) {
-            return -1;
-        }
-        view = find_view(space, addr, &view_last);
-    }
-    space->busy++;
-    result = touch_all(space, &touch, view, view_last);
-    space->busy--;
-    gm_turn_give(space);
-    return result;
-}
-
-int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,
-                               size_t offset, void *buf)
-{
-    (void)vm;
-    (void)guest_addr;
-    memcpy((char *)buf + offset, vaddr, size);
-    return 0;
-}
-
-int vm_guest_ram_write_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,
-                                size_t offset, void *buf)
-{
-    (void)vm;
-    (void)guest_addr;
-    memcpy(vaddr, (const char *)buf + offset, size);
-    return 0;
 }

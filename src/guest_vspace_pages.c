@@ -9,6 +9,7 @@
 
 #include <vspace/page.h>
 
+#include "alias.h"
 #include "backing.h"
 #include "failure.h"
 #include "frames_sources.h"
@@ -316,12 +317,23 @@ static void unmap_frame(struct gm_space *space, vm_memory_reservation_t *res, ui
         gm_backing_remove(space, res, page, behind);
         return;
     }
+    gm_alias_remove(space, res, page, behind);
     gm_arch_frame_unmap(frame);
     if (!owned && vka != NULL) {
         free_given(vka, gm_holdings_at(&memory->singles, page), frame);
     }
     forget_single(space, memory, page, owned);
     gm_backing_forget(space, res, page, behind);
+}
+
+/* Make room to cut the frame at `page` out of a list. */
+static int make_room(struct gm_space *space, struct gm_extents *list, uint64_t page, unsigned size)
+{
+    const struct gm_extent *extent = gm_extents_find(list, page);
+    bool splits =
+        extent != NULL && extent->page < page && page + gm_size_pages(size) < gm_extent_end(extent);
+
+    return splits ? gm_extents_reserve(space, list, 1) : GUESTMEM_OK;
 }
 
 /* Check that exactly these pages are mapped there through the vspace. */
@@ -340,10 +352,10 @@ static int check_mapped(struct gm_space *space, uintptr_t base, size_t count, un
             return gm_fail(space, GUESTMEM_EUNMAPPED,
                            "find pages of that size mapped by vspace calls", 0);
         }
-        /* only the first can leave frames on both sides: those behind it have none in front by then
-         */
-        if (i == 0 && extent->page < page && page + gm_size_pages(size) < gm_extent_end(extent) &&
-            gm_extents_reserve(space, &res->backing->memory.frames, 1)) {
+        /* only the first can leave frames, or views, on both sides: those behind it have none in
+         * front by then */
+        if (i == 0 && (make_room(space, &res->backing->memory.frames, page, size) ||
+                       make_room(space, &res->backing->alias, page, size))) {
             return gm_fail(space, GUESTMEM_ENOMEM, "note what is left", 0);
         }
     }
@@ -386,6 +398,7 @@ void gm_vspace_free_given(struct gm_space *space, vm_memory_reservation_t *res, 
         return;
     }
     vka = vka == VSPACE_FREE ? space->vka : vka;
+    gm_alias_drop(space, res);
     memory = &res->backing->memory;
     for (size_t i = 0; i < memory->frames.count; i++) {
         const struct gm_extent *extent = &memory->frames.at[i];

@@ -198,7 +198,7 @@ static void copy_version(struct gm_index *index, struct gm_index_version *versio
     index->held_chunk[0] = NULL;
     index->held_chunk[1] = NULL;
     if (now->count > 0) {
-        size_t at = gm_range_chunk_below(now, base);
+        size_t at = gm_range_index_chunk_of(now, base);
 
         index->held_chunk[0] = now->top[at].chunk;
         *copy = *now->top[at].chunk;
@@ -320,31 +320,43 @@ void gm_index_remove(struct gm_space *space, struct gm_index *index, uintptr_t b
     }
 }
 
-int gm_index_share(struct gm_space *space, struct gm_index *index)
+int gm_index_share_prepare(struct gm_space *space, struct gm_index *index)
 {
     size_t count = index->own.count;
     size_t capacity = count < FIRST_CAPACITY ? FIRST_CAPACITY : count;
-    struct gm_index_version *present = new_version(space, capacity);
 
+    index->present = new_version(space, capacity);
     index->spare = new_version(space, capacity);
     index->spare_chunk = gm_parcel_new(space, sizeof(*index->spare_chunk));
-    if (present == NULL || index->spare == NULL || index->spare_chunk == NULL) {
-        gm_parcel_free(space, present);
-        gm_parcel_free(space, index->spare);
-        gm_parcel_free(space, index->spare_chunk);
-        index->spare = NULL;
-        index->spare_chunk = NULL;
+    if (index->present == NULL || index->spare == NULL || index->spare_chunk == NULL) {
+        gm_index_share_abandon(space, index);
         return GUESTMEM_ENOMEM;
     }
+    return GUESTMEM_OK;
+}
+
+void gm_index_share_abandon(struct gm_space *space, struct gm_index *index)
+{
+    gm_parcel_free(space, index->present);
+    gm_parcel_free(space, index->spare);
+    gm_parcel_free(space, index->spare_chunk);
+    index->present = NULL;
+    index->spare = NULL;
+    index->spare_chunk = NULL;
+}
+
+void gm_index_share(struct gm_space *space, struct gm_index *index)
+{
+    struct gm_index_version *present = index->present;
+    size_t count = index->own.count;
+
     present->index = index->own;
     present->index.top = present->top;
     if (count > 0) {
         memcpy(present->top, index->own.top, count * sizeof(present->top[0]));
         gm_room_drop(space, &index->room, &index->own.top, sizeof(index->own.top[0]));
     }
-    index->present = present;
     publish(index, &present->index);
-    return GUESTMEM_OK;
 }
 
 void gm_index_drop(struct gm_space *space, struct gm_index *index)

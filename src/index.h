@@ -98,8 +98,10 @@ void gm_index_remove(struct gm_space *space, struct gm_index *index, uintptr_t b
 /* The call under way ends: its insertion won't be undone. */
 void gm_index_settle(struct gm_space *space, struct gm_index *index);
 
-/* The VM becomes shared: GUESTMEM_ENOMEM, and it doesn't. */
-int gm_index_share(struct gm_space *space, struct gm_index *index);
+/* The VM becomes shared: take what that needs, GUESTMEM_ENOMEM; then do it, or give it back. */
+int gm_index_share_prepare(struct gm_space *space, struct gm_index *index);
+void gm_index_share_abandon(struct gm_space *space, struct gm_index *index);
+void gm_index_share(struct gm_space *space, struct gm_index *index);
 
 /* Give what an empty index still has. */
 void gm_index_drop(struct gm_space *space, struct gm_index *index);

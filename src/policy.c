@@ -11,6 +11,7 @@
 
 #include "failure.h"
 #include "reservation.h"
+#include "window.h"
 
 enum { UNTYPED_BITS_DEFAULT = 30, CALL_BYTES_DEFAULT = 16 << 20, AROUND_BITS_MAX = 30 };
 
@@ -29,12 +30,19 @@ void guestmem_policy_default(struct guestmem_policy *policy)
         .discarded = GUESTMEM_DISCARDED_POPULATES,
         .call_bytes_max = CALL_BYTES_DEFAULT,
         .untyped_bits_max = UNTYPED_BITS_DEFAULT,
+        .views = GUESTMEM_VIEWS_KEPT,
     };
 }
 
 static bool is_around_valid(unsigned bits)
 {
     return bits == 0 || (bits >= gm_arch_frame_bits[0] && bits <= AROUND_BITS_MAX);
+}
+
+static bool is_views_valid(const struct guestmem_policy *policy)
+{
+    return (unsigned)policy->views <= GUESTMEM_VIEWS_NONE &&
+           (policy->views != GUESTMEM_VIEWS_WINDOW || policy->view_bytes_max > 0);
 }
 
 static bool is_valid(const struct guestmem_policy *policy)
@@ -49,7 +57,7 @@ static bool is_valid(const struct guestmem_policy *policy)
     }
     return size < GM_ARCH_SIZE_COUNT && (unsigned)policy->populate <= GUESTMEM_POPULATE_LAZY &&
            (unsigned)policy->memory_type <= GUESTMEM_MEMORY_DEVICE &&
-           (unsigned)policy->discarded <= GUESTMEM_DISCARDED_REFUSES &&
+           (unsigned)policy->discarded <= GUESTMEM_DISCARDED_REFUSES && is_views_valid(policy) &&
            is_around_valid(policy->populate_around_bits) && policy->call_bytes_max > 0 &&
            policy->untyped_bits_max >= seL4_PageBits &&
            policy->untyped_bits_max <= seL4_MaxUntypedBits;
@@ -73,7 +81,9 @@ static void pack(struct gm_policy *packed, const struct guestmem_policy *policy)
     };
 }
 
-static void unpack(struct guestmem_policy *policy, const struct gm_policy *packed)
+/* What is kept of views is the VM's, also where a reservation is asked. */
+static void unpack(const struct gm_space *space, struct guestmem_policy *policy,
+                   const struct gm_policy *packed)
 {
     *policy = (struct guestmem_policy){
         .frame_bits_max = gm_arch_frame_bits[packed->largest],
@@ -83,6 +93,8 @@ static void unpack(struct guestmem_policy *policy, const struct gm_policy *packe
         .call_bytes_max = packed->call_bytes_max,
         .untyped_bits_max = packed->untyped_bits_max,
         .populate_around_bits = packed->populate_around_bits,
+        .views = gm_window_views(space),
+        .view_bytes_max = space->window == NULL ? 0 : space->window->bytes_max,
     };
 }
 
@@ -105,6 +117,9 @@ int guestmem_set_policy(vm_t *vm, const struct guestmem_policy *policy)
     if (!is_valid(policy)) {
         error = gm_fail(space, GUESTMEM_EINVAL, "check the policy", 0);
     } else {
+        error = gm_window_set(space, policy->views, policy->view_bytes_max);
+    }
+    if (error == GUESTMEM_OK) {
         pack(&space->policy, policy);
     }
     return gm_end(space, error, "guestmem_set_policy", 0, 0);
@@ -121,7 +136,7 @@ int guestmem_get_policy(vm_t *vm, struct guestmem_policy *policy)
         gm_fail(space, GUESTMEM_EINVAL, "there is no place for the policy", 0);
         return gm_end(space, GUESTMEM_EINVAL, "guestmem_get_policy", 0, 0);
     }
-    unpack(policy, &space->policy);
+    unpack(space, policy, &space->policy);
     return gm_end(space, GUESTMEM_OK, "guestmem_get_policy", 0, 0);
 }
 
@@ -161,7 +176,7 @@ int guestmem_reservation_get_policy(vm_t *vm, vm_memory_reservation_t *reservati
         error = gm_fail(space, GUESTMEM_EINVAL, "there is no place for the policy", 0);
     }
     if (error == GUESTMEM_OK) {
-        unpack(policy, &reservation->policy);
+        unpack(space, policy, &reservation->policy);
     }
     return gm_end(space, error, "guestmem_reservation_get_policy", 0, 0);
 }

@@ -10,6 +10,7 @@
 #include "policy.h"
 #include "pool.h"
 #include "reservation.h"
+#include "window.h"
 
 void *gm_alloc(struct gm_space *space, size_t size)
 {
@@ -49,6 +50,7 @@ struct gm_space *gm_space_new(vspace_t *own, vspace_t *vmm, vka_t *vka, seL4_CPt
     space->own_ops = ops;
     gm_policy_start(&space->policy);
     gm_index_start(&space->index);
+    gm_index_start(&space->seen);
     atomic_store_explicit(&space->readers.epoch, 1, memory_order_relaxed);
     return space;
 }
@@ -72,6 +74,8 @@ void gm_space_drop(struct gm_space *space)
         gm_reservation_drop(space, gm_range_index_item(gm_index_root(&space->index), pos));
     }
     gm_index_drop(space, &space->index);
+    gm_index_drop(space, &space->seen);
+    gm_window_drop(space);
     gm_readers_drop(space);
     gm_pools_drop(space);
     for (unsigned level = 0; level < GM_ARCH_LEVEL_COUNT; level++) {
@@ -128,9 +132,17 @@ bool gm_space_is_busy(const struct gm_space *space)
 
 int gm_space_share(struct gm_space *space)
 {
-    if (gm_index_share(space, &space->index) != GUESTMEM_OK) {
-        return gm_fail(space, GUESTMEM_ENOMEM, "make the index one that can be shared", 0);
+    static const char step[] = "make the index one that can be shared";
+
+    if (gm_index_share_prepare(space, &space->index) != GUESTMEM_OK) {
+        return gm_fail(space, GUESTMEM_ENOMEM, step, 0);
     }
+    if (gm_index_share_prepare(space, &space->seen) != GUESTMEM_OK) {
+        gm_index_share_abandon(space, &space->index);
+        return gm_fail(space, GUESTMEM_ENOMEM, step, 0);
+    }
+    gm_index_share(space, &space->index);
+    gm_index_share(space, &space->seen);
     space->readers.shared = true;
     gm_turn_take(space);
     return GUESTMEM_OK;

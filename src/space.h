@@ -40,6 +40,7 @@
 #include "turn.h"
 
 struct gm_backing;
+struct gm_window;
 
 /* guestmem_policy, packed. */
 struct gm_policy {
@@ -132,6 +133,8 @@ struct gm_space {
     struct gm_readers readers;
     struct gm_turn turn;
     struct gm_index index;
+    struct gm_index seen;     /* where the VMM sees what may be accessed (seen.h) */
+    struct gm_window *window; /* of the views that aren't kept; NULL: all are */
     struct gm_handles handles;
     struct gm_pools pools;
     struct gm_tables tables[GM_ARCH_LEVEL_COUNT];

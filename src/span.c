@@ -4,7 +4,6 @@
  */
 #include "span.h"
 
-#include "alias.h"
 #include "backing.h"
 #include "failure.h"
 #include "reservation.h"
@@ -41,23 +40,28 @@ bool gm_span_next(struct gm_span *span)
     return true;
 }
 
-/* An iterator that runs meanwhile may not free the reservation: finish() must find it again. */
-static int populate_part(const struct gm_span *span, bool views)
+/* An iterator that runs meanwhile may not free the reservations: finishing must find them again. */
+int gm_span_prepare(struct gm_space *space, uintptr_t base, uintptr_t last, size_t *parts)
 {
-    int error;
+    struct gm_span span = gm_span_start(space, base, last);
+    int error = GUESTMEM_OK;
 
-    span->res->busy++;
-    error = gm_backing_populate(span->space, span->res, span->from, span->to, true);
-    if (error == GUESTMEM_OK && views) {
-        error = gm_alias_make(span->space, span->res, span->from, span->to);
+    *parts = 0;
+    while (error == GUESTMEM_OK && gm_span_next(&span)) {
+        if (span.res == NULL) {
+            return gm_fail(space, GUESTMEM_EUNMAPPED, "find a reservation at every address", 0);
+        }
+        span.res->busy++;
+        (*parts)++;
+        error = gm_backing_populate(space, span.res, span.from, span.to, true);
     }
     return error;
 }
 
-/* Keep, or undo, what is fresh in the first `parts` reservations of [base, last]. */
-static void finish(struct gm_space *space, uintptr_t base, uintptr_t last, size_t parts, bool keep)
+void gm_span_finish(struct gm_space *space, uintptr_t base, uintptr_t last, size_t parts, bool keep)
 {
     struct gm_span span = gm_span_start(space, base, last);
+    struct guestmem_failure failure = space->failure;
 
     for (; parts > 0 && gm_span_next(&span); parts--) {
         span.res->busy--;
@@ -70,25 +74,14 @@ static void finish(struct gm_space *space, uintptr_t base, uintptr_t last, size_
             gm_backing_revert(space, span.res);
         }
     }
+    space->failure = failure;
 }
 
-int gm_span_populate(struct gm_space *space, uintptr_t base, uintptr_t last, bool views)
+int gm_span_populate(struct gm_space *space, uintptr_t base, uintptr_t last)
 {
-    struct gm_span span = gm_span_start(space, base, last);
-    struct guestmem_failure failure;
-    size_t parts = 0;
-    int error = GUESTMEM_OK;
+    size_t parts;
+    int error = gm_span_prepare(space, base, last, &parts);
 
-    while (error == GUESTMEM_OK && gm_span_next(&span)) {
-        if (span.res == NULL) {
-            error = gm_fail(space, GUESTMEM_EUNMAPPED, "find a reservation at every address", 0);
-        } else {
-            error = populate_part(&span, views);
-            parts++;
-        }
-    }
-    failure = space->failure;
-    finish(space, base, last, parts, error == GUESTMEM_OK);
-    space->failure = failure;
+    gm_span_finish(space, base, last, parts, error == GUESTMEM_OK);
     return error;
 }

@@ -28,7 +28,14 @@ struct gm_span gm_span_start(struct gm_space *space, uintptr_t base, uintptr_t l
 bool gm_span_next(struct gm_span *span);
 
 /*
- * Populate [base, last], and with `views` let the VMM see it; all or nothing. GUESTMEM_EUNMAPPED:
- * some of it isn't reserved, or has no source of frames.
+ * Populate [base, last]. What is made is marked fresh, and the reservations can't be freed, until
+ * gm_span_finish() is told to keep it or to undo it; `parts` says how many parts there are to
+ * finish, also after a failure. GUESTMEM_EUNMAPPED: some of it isn't reserved, or has no source of
+ * frames.
  */
-int gm_span_populate(struct gm_space *space, uintptr_t base, uintptr_t last, bool views);
+int gm_span_prepare(struct gm_space *space, uintptr_t base, uintptr_t last, size_t *parts);
+void gm_span_finish(struct gm_space *space, uintptr_t base, uintptr_t last, size_t parts,
+                    bool keep);
+
+/* Both; all or nothing. */
+int gm_span_populate(struct gm_space *space, uintptr_t base, uintptr_t last);

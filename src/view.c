@@ -9,6 +9,7 @@
 #include "failure.h"
 #include "place.h"
 #include "reservation.h"
+#include "window.h"
 
 enum { FIRST_CAPACITY = 2, VIEW_SIZE = 1 }; /* a view is as large as frames of this size index */
 
@@ -48,7 +49,12 @@ static struct gm_view cover(const struct vm_memory_reservation *res, uint64_t pa
 
     from = from > first_page ? from - first_page : 0;
     to = to - first_page < gm_page_count(res) ? to - first_page : gm_page_count(res);
-    return (struct gm_view){.page = (uint32_t)from, .pages = (uint32_t)(to - from)};
+    return (struct gm_view){.page = (uint32_t)from, .pages = (uint32_t)(to - from) & 0xfffffu};
+}
+
+static size_t bytes_of(const struct gm_view *view)
+{
+    return (size_t)view->pages << gm_arch_frame_bits[0];
 }
 
 /* The frame of a large view is all that is in it, so that where this one can be mapped, all can. */
@@ -62,8 +68,8 @@ static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_
 
     while (size-- > 0 && view->pages % gm_size_pages(size) != 0) {
     }
-    error = gm_place_take(space, copy, frame_size, (size_t)view->pages << gm_arch_frame_bits[0],
-                          size, device, &base, &reservation);
+    error =
+        gm_place_take(space, copy, frame_size, bytes_of(view), size, device, &base, &reservation);
     if (error == GUESTMEM_OK) {
         view->base = (uintptr_t)base;
         view->reservation = reservation.res;
@@ -71,12 +77,13 @@ static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_
     return error;
 }
 
-int gm_view_make(struct gm_space *space, const struct vm_memory_reservation *res,
-                 struct gm_views *views, uint64_t page, unsigned size, bool device, seL4_CPtr copy)
+int gm_view_make(struct gm_space *space, struct vm_memory_reservation *res, struct gm_views *views,
+                 uint64_t page, unsigned size, bool device, seL4_CPtr copy)
 {
     struct gm_view view = cover(res, page, size);
+    unsigned slot = 0;
     size_t at;
-    int error;
+    int error = GUESTMEM_OK;
 
     if (gm_views_find(views, page) != NULL) {
         return GUESTMEM_OK;
@@ -85,9 +92,18 @@ int gm_view_make(struct gm_space *space, const struct vm_memory_reservation *res
                         views->count + 1, FIRST_CAPACITY)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note a view", 0);
     }
-    error = reserve(space, &view, size, device, copy);
+    if (gm_window_is_for(space, res)) {
+        error = gm_window_claim(space, bytes_of(&view), &slot);
+    }
+    if (error == GUESTMEM_OK) {
+        error = reserve(space, &view, size, device, copy);
+    }
     if (error != GUESTMEM_OK) {
         return error;
+    }
+    if (slot != 0) {
+        gm_window_enter(space, slot, res, view.page, bytes_of(&view));
+        view.slot = slot & 0xfffu;
     }
     at = first_above(views, view.page);
     memmove(&views->at[at + 1], &views->at[at], (views->count - at) * sizeof(views->at[0]));
@@ -98,6 +114,7 @@ int gm_view_make(struct gm_space *space, const struct vm_memory_reservation *res
 
 static void release(struct gm_space *space, const struct gm_view *view)
 {
+    gm_window_leave(space, view->slot);
     vspace_free_reservation(space->vmm, (reservation_t){view->reservation});
 }
 

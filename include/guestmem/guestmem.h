@@ -83,6 +83,12 @@ enum guestmem_discarded {
     GUESTMEM_DISCARDED_REFUSES, /* it faults to the reservation's callback, and can't be touched */
 };
 
+enum guestmem_views {
+    GUESTMEM_VIEWS_KEPT,   /* as long as the memory is there */
+    GUESTMEM_VIEWS_WINDOW, /* the last used ones, in view_bytes_max bytes of the VMM's addresses */
+    GUESTMEM_VIEWS_NONE,   /* each for a call only */
+};
+
 /*
  * How ranges are backed. A frame can't be split or joined with its contents kept, so rights,
  * sharing and dirty tracking work frame by frame: smaller frames give a finer grain there, larger
@@ -107,6 +113,12 @@ struct guestmem_policy {
      * ones let guestmem_ram_discard() return less at a time, and cost a slot and some invocations
      * each. 12..47; default 30. */
     unsigned untyped_bits_max;
+    /* The VMM's views of guest memory, the VM's policy only; default kept. Changing it gives all
+     * views back (GUESTMEM_EBUSY: inside vm_ram_touch()). A view is 2 MiB or one larger frame; two
+     * are possible always. What doesn't fit is accessed piece by piece: if making a later view
+     * fails, bytes have moved. Pages of create_* are always seen. */
+    enum guestmem_views views;
+    size_t view_bytes_max; /* at least 1 with GUESTMEM_VIEWS_WINDOW */
 };
 
 /* Fill in the defaults. */

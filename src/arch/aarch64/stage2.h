@@ -102,6 +102,18 @@ static inline int gm_arch_frame_clean(seL4_CPtr frame, unsigned size)
                                                    (seL4_Word)1 << gm_arch_frame_bits[size]);
 }
 
+/*
+ * Let instructions that the VMM wrote to bytes [from, to) of a frame be the ones that the guest
+ * fetches, by the cap of the VMM's mapping: data to memory, since a guest whose caches are off
+ * fetches from there; stale instructions dropped.
+ */
+static inline int gm_arch_frame_sync(seL4_CPtr frame, seL4_Word from, seL4_Word to)
+{
+    int error = (int)seL4_ARM_Page_CleanInvalidate_Data(frame, from, to);
+
+    return error != 0 ? error : (int)seL4_ARM_Page_Unify_Instruction(frame, from, to);
+}
+
 static inline int gm_arch_table_map(seL4_CPtr table, seL4_CPtr root, uintptr_t gpa)
 {
     return (int)seL4_ARM_PageTable_Map(table, root, gpa, seL4_ARM_Default_VMAttributes);

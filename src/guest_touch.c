@@ -1,0 +1,201 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * sel4vm/guest_ram.h: touching RAM, by the same look-up as guestmem/access.h.
+ */
+/* first: a tree's headers lean on this one */
+#include <sel4vm/guest_vm.h>
+
+#include <sel4vm/guest_ram.h>
+#include <string.h>
+
+#include "look.h"
+#include "window.h"
+
+/* One touch under way. */
+struct touch {
+    vm_t *vm;
+    uintptr_t start;
+    uintptr_t last;
+    ram_touch_callback_fn callback;
+    void *cookie;
+};
+
+/* How far it is, and where. */
+struct progress {
+    uintptr_t at;
+    struct gm_seen_part part;
+    bool has_turn;
+};
+
+/* Find the part of the next piece, since it is behind the present part or a callback took that
+ * away. What isn't noted is found under the turn, which is kept from then on. */
+static int find_part(struct gm_space *space, const struct touch *touch, struct progress *progress)
+{
+    struct gm_look look = {.space = space};
+
+    if (!progress->has_turn) {
+        look = gm_look_in_section(space);
+        if (gm_look_at(&look, progress->at, touch->last, &progress->part) == GUESTMEM_OK &&
+            progress->part.is_ram) {
+            return GUESTMEM_OK;
+        }
+        gm_turn_take(space);
+        progress->has_turn = true;
+    }
+    gm_window_unpin(space, progress->part.slot);
+    progress->part.slot = 0;
+    if (gm_show_at(space, progress->at, touch->last, &progress->part) != GUESTMEM_OK) {
+        return space->failure.error;
+    }
+    gm_window_pin(space, progress->part.slot);
+    return GUESTMEM_OK;
+}
+
+/* Call the callback piece by piece. */
+static int touch_all(struct gm_space *space, const struct touch *touch, struct progress *progress)
+{
+    const uintptr_t mask = ((uintptr_t)1 << seL4_PageBits) - 1;
+    const struct gm_seen_part *part = &progress->part;
+
+    for (;;) {
+        uintptr_t at = progress->at;
+        uintptr_t last = (at | mask) < touch->last ? at | mask : touch->last;
+        int result;
+
+        if (at > part->last || part->generation != gm_generation(space)) {
+            int error = find_part(space, touch, progress);
+
+            if (error != GUESTMEM_OK) {
+                gm_turn_take(space); /* which the end gives back */
+                return gm_end_logged(space, error, "vm_ram_touch", touch->start,
+                                     touch->last - touch->start + 1);
+            }
+        }
+        result = touch->callback(touch->vm, at, part->address + (at - part->base), last - at + 1,
+                                 at - touch->start, touch->cookie);
+        if (result != 0 || last == touch->last) {
+            return result;
+        }
+        progress->at = last + 1;
+    }
+}
+
+/* All of it has been seen, and the calling thread is in a section. */
+static int touch_seen(struct gm_space *space, const struct touch *touch,
+                      const struct gm_seen_part *part)
+{
+    struct progress progress = {.at = touch->start, .part = *part};
+    unsigned alone = !space->readers.shared; /* else nobody may write this but who has the turn */
+    int result;
+
+    space->busy += alone;
+    result = touch_all(space, touch, &progress);
+    space->busy -= alone;
+    if (progress.has_turn) {
+        gm_window_unpin(space, progress.part.slot);
+        gm_turn_give(space);
+    }
+    return result;
+}
+
+static int touch_shown(struct gm_space *space, const struct touch *touch)
+{
+    struct progress progress = {
+        .at = touch->start, .part = {.base = 1, .generation = UINT64_MAX}, .has_turn = true};
+    int result;
+
+    space->busy++;
+    result = touch_all(space, touch, &progress);
+    space->busy--;
+    gm_window_unpin(space, progress.part.slot);
+    gm_window_settle(space);
+    return result;
+}
+
+/* The whole way. */
+static int show_and_touch(const struct touch *touch, size_t size)
+{
+    struct guestmem_buffer range = {touch->start, size};
+    struct gm_space *space = gm_begin(touch->vm);
+    struct gm_show show = {
+        .space = space, .ranges = &range, .count = 1, .ram_only = true, .with_devices = true};
+    int error = GUESTMEM_EINVAL;
+    int result;
+
+    if (space != NULL) {
+        gm_turn_take(space); /* the end of showing gives one back */
+        error = touch->callback == NULL ? gm_fail(space, error, "there is no callback", 0)
+                                        : gm_show_begin(&show);
+    }
+    if (error == GUESTMEM_OK) {
+        gm_show_end(&show, true);
+    }
+    if (gm_end_logged(space, error, "vm_ram_touch", touch->start, size) != 0) {
+        if (space != NULL) {
+            gm_turn_give(space);
+        }
+        return -1;
+    }
+    result = touch_shown(space, touch);
+    gm_turn_give(space);
+    return result;
+}
+
+/* All but the short way. Views that may be evicted are held on to, which takes the turn. */
+__attribute__((noinline)) static int touch_range(struct gm_space *space, const struct touch *touch,
+                                                 size_t size)
+{
+    struct gm_section section;
+    struct gm_look look;
+    struct gm_seen_part part;
+    bool has;
+    int result = 0;
+
+    if (space == NULL || space->window != NULL || touch->callback == NULL) {
+        return show_and_touch(touch, size);
+    }
+    section = gm_section_begin(space);
+    look = gm_look_in_section(space);
+    has = gm_look_has(&look, touch->start, size, true, &part);
+    if (has) {
+        gm_look_remember(space, &section, &part);
+        gm_look_at(&look, touch->start, touch->start, &part);
+        result = touch_seen(space, touch, &part);
+    }
+    gm_section_end(space, &section);
+    return has ? result : show_and_touch(touch, size);
+}
+
+int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback,
+                 void *cookie)
+{
+    struct gm_space *space = gm_space_of(vm);
+    struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
+    const struct gm_seen_part *part = space == NULL ? NULL : gm_look_recent(space);
+
+    if (part == NULL || !part->is_ram || part->slot != 0 || touch_callback == NULL ||
+        gm_seen_again(space, part, addr, size) == NULL) {
+        return touch_range(space, &touch, size);
+    }
+    return touch_seen(space, &touch, part);
+}
+
+int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,
+                               size_t offset, void *buf)
+{
+    (void)vm;
+    (void)guest_addr;
+    memcpy((char *)buf + offset, vaddr, size);
+    return 0;
+}
+
+int vm_guest_ram_write_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,
+                                size_t offset, void *buf)
+{
+    (void)vm;
+    (void)guest_addr;
+    memcpy(vaddr, (const char *)buf + offset, size);
+    return 0;
+}

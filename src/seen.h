@@ -1,0 +1,54 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Where the VMM sees guest memory: a second index of the space, from guest addresses to addresses
+ * of the VMM. What is in it can be used without the turn; what isn't is found by the slow way
+ * (show.h), which notes it here.
+ *
+ *      guest   0x4000_0000 .............. 0x4fff_ffff | 0x5000_0000 ...
+ *      item    0x7f00_0000_0000                    |1   where the VMM sees the first page, and
+ * flags
+ *
+ * Device memory is never noted. Ranges lie in one reservation each. Neighbours that go on in the
+ * guest's and in the VMM's addresses are one range, as far as other threads allow: in a shared VM
+ * what is noted already stays as it is. Taking away a part takes the whole range out, which needs
+ * no memory; the rest is noted again at its next use.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "space.h"
+
+/*
+ * The part that holds `gpa`, in a version of the index; false: it isn't noted. The caller has the
+ * turn or is in a section. `part->generation` is left alone: it is to be read before the version.
+ */
+bool gm_seen_find(const struct gm_space *space, const struct gm_range_index *seen, uintptr_t gpa,
+                  struct gm_seen_part *part);
+
+/* Whether one part goes on where the other ends, in the guest and in the VMM. */
+bool gm_seen_goes_on(const struct gm_seen_part *low, const struct gm_seen_part *high);
+
+/* Note a part of a reservation, if there is memory for that; needs the turn. */
+void gm_seen_note(struct gm_space *space, const vm_memory_reservation_t *res,
+                  const struct gm_seen_part *part);
+
+/* Take out what meets [base, last], as above. Readers may have it in hand until gm_readers_wait().
+ * Whether there was any. */
+bool gm_seen_forget(struct gm_space *space, uintptr_t base, uintptr_t last);
+
+/* The part that was used last, if it is still there and holds [gpa, gpa + size); else NULL. */
+static inline char *gm_seen_again(const struct gm_space *space, const struct gm_seen_part *part,
+                                  uintptr_t gpa, size_t size)
+{
+    uintptr_t offset = gpa - part->base;
+
+    if (part->generation != gm_generation(space) || offset > part->last - part->base ||
+        size - 1 > part->last - gpa || part->address == NULL) {
+        return NULL;
+    }
+    return part->address + offset;
+}
