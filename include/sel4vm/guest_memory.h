@@ -10,7 +10,8 @@
  * and bytes are as before, and one line in the log says operation, range, step and cause
  * (guestmem_last_failure() gives the same as a structure).
  *
- * Threads: one VM's memory is changed by one thread at a time. Two VMs are independent.
+ * Threads: a VM's memory is one thread's at a time, until it is shared: guestmem/threads.h. Two VMs are
+ * independent.
  */
 #pragma once
 

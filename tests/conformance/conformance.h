@@ -34,6 +34,7 @@ extern const struct gm_suite vspace_suite;
 extern const struct gm_suite vspace_share_suite;
 extern const struct gm_suite vms_suite;
 extern const struct gm_suite shortage_suite;
+extern const struct gm_suite threads_suite;
 
 /* Where cases put things: aligned to 1 GiB, and far from anything special. */
 #define BASE ((uintptr_t)0x40000000)

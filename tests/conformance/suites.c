@@ -11,5 +11,6 @@ const struct gm_suite *const conformance_suites[] = {
     &array_suite,   &create_suite,       &by_address_suite, &memory_suite,
     &ram_suite,     &ram_marks_suite,    &touch_suite,      &translate_suite,
     &vspace_suite,  &vspace_share_suite, &vms_suite,        &shortage_suite,
+    &threads_suite,
     NULL,
 };
