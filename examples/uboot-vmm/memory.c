@@ -280,7 +280,8 @@ static int load_device_tree(struct uboot_vmm *vmm)
     if (bytes == 0) {
         err = uboot_vmm_fail(vmm, "no memory for the device tree");
     } else if (uboot_vmm_write(vmm, UBOOT_VMM_RAM_BASE, tree, bytes) != 0) {
-        err = uboot_vmm_fail(vmm, "%zu bytes of device tree don't fit into the RAM", bytes);
+        err = uboot_vmm_fail(vmm, "can't put %zu bytes of device tree into the RAM: %s", bytes,
+                             vmm->look_error);
     }
     free(built);
     return err;
@@ -292,10 +293,10 @@ int uboot_vmm_memory_load(struct uboot_vmm *vmm)
         vmm->config.progress("firmware", vmm->config.progress_cookie);
     }
     if (uboot_vmm_write(vmm, 0, vmm->config.firmware, vmm->config.firmware_bytes) != 0) {
-        return uboot_vmm_fail(vmm, "can't write the firmware into the flash");
+        return uboot_vmm_fail(vmm, "can't write the firmware into the flash: %s", vmm->look_error);
     }
     if (uboot_vmm_look(vmm, ENVIRONMENT_BASE, ENVIRONMENT_BYTES, erase, NULL) != 0) {
-        return uboot_vmm_fail(vmm, "can't erase the environment flash");
+        return uboot_vmm_fail(vmm, "can't erase the environment flash: %s", vmm->look_error);
     }
     return load_device_tree(vmm);
 }

@@ -59,7 +59,8 @@ static bool all_as_expected(struct question *question, uint64_t addr, uint64_t c
     err = uboot_vmm_look(question->vmm, addr, count * question->width, compare_values, &values);
 
     if (err < 0) {
-        snprintf(question->check->vmm, sizeof(question->check->vmm), "not memory of this VM");
+        snprintf(question->check->vmm, sizeof(question->check->vmm), "%s",
+                 question->vmm->look_error);
         return false;
     }
     if (values.differs) {
@@ -180,7 +181,8 @@ static int64_t same_units(struct question *question, uint64_t a, uint64_t b, uin
         size_t here = bytes - at < CHUNK ? (size_t)(bytes - at) : CHUNK;
         if (uboot_vmm_read(question->vmm, a + at, left, here) != 0 ||
             uboot_vmm_read(question->vmm, b + at, right, here) != 0) {
-            snprintf(question->check->vmm, sizeof(question->check->vmm), "not memory of this VM");
+            snprintf(question->check->vmm, sizeof(question->check->vmm), "%s",
+                     question->vmm->look_error);
             return -1;
         }
         for (size_t i = 0; i < here; i++) {
@@ -247,7 +249,8 @@ static bool check_crc32(struct question *question)
              arrow == NULL ? "no answer" : arrow + strlen("==> "));
     if (uboot_vmm_look(question->vmm, question->number[0], question->number[1], crc_piece, &crc) !=
         0) {
-        snprintf(question->check->vmm, sizeof(question->check->vmm), "not memory of this VM");
+        snprintf(question->check->vmm, sizeof(question->check->vmm), "%s",
+                 question->vmm->look_error);
         return false;
     }
     snprintf(value, sizeof(value), "%08x", (unsigned)crc.value);

@@ -28,7 +28,7 @@ static void done_or_not(struct uboot_script *script, const char *line, int err)
 
     if (err != 0) {
         check = row(script, line);
-        snprintf(check->vmm, sizeof(check->vmm), "not memory of this VM");
+        snprintf(check->vmm, sizeof(check->vmm), "%s", script->config.vmm->look_error);
         script_check_result(script, check, false);
     }
 }
@@ -104,7 +104,7 @@ static void do_read(struct uboot_script *script, const char *line)
     }
     check = row(script, line);
     if (uboot_vmm_read(script->config.vmm, addr, &seen, sizeof(seen)) != 0) {
-        snprintf(check->vmm, sizeof(check->vmm), "not memory of this VM");
+        snprintf(check->vmm, sizeof(check->vmm), "%s", script->config.vmm->look_error);
         script_check_result(script, check, false);
         return;
     }

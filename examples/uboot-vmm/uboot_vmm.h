@@ -139,6 +139,7 @@ struct uboot_vmm {
     int uart_next;                         /* the byte that the guest was told of, or -1 */
     enum uboot_vmm_end end;
     struct uboot_vmm_event fault;
+    const char *look_error; /* why uboot_vmm_look() failed last */
     char error[200];
 };
 
@@ -165,8 +166,8 @@ const char *uboot_vmm_callback_name(memory_fault_callback_fn callback);
 /*
  * The VMM's own view of guest memory: calls `piece` with ascending pieces, at most a frame each.
  * RAM is seen through vm_ram_touch(), created pages through their pointer, all else by sharing the
- * guest's frames. Non-zero from `piece` ends it and is the result; -1 if some of the range isn't
- * ours.
+ * guest's frames. Non-zero from `piece` ends it and is the result; -1 and `look_error` if some of
+ * the range isn't ours, or is lazy and can't be populated.
  */
 typedef int (*uboot_vmm_piece_fn)(void *bytes, size_t size, void *cookie);
 int uboot_vmm_look(struct uboot_vmm *vmm, uintptr_t gpa, size_t size, uboot_vmm_piece_fn piece,

@@ -58,7 +58,21 @@ static size_t frame_bits(struct uboot_vmm *vmm, uintptr_t gpa)
 struct look {
     uboot_vmm_piece_fn piece;
     void *cookie;
+    bool looked; /* `piece` was called */
 };
+
+static const char not_ours[] = "not memory of this VM";
+
+static int look_failed(struct uboot_vmm *vmm, const char *why)
+{
+    vmm->look_error = why;
+    return -1;
+}
+
+static int library_failed(struct uboot_vmm *vmm)
+{
+    return look_failed(vmm, guestmem_strerror(guestmem_last_failure(&vmm->vm)->error));
+}
 
 static int look_at_ram(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t offset,
                        void *cookie)
@@ -68,6 +82,7 @@ static int look_at_ram(vm_t *vm, uintptr_t gpa, void *vaddr, size_t size, size_t
     (void)vm;
     (void)gpa;
     (void)offset;
+    look->looked = true;
     return look->piece(vaddr, size, look->cookie);
 }
 
@@ -102,8 +117,9 @@ static int look_shared(struct uboot_vmm *vmm, uintptr_t gpa, size_t *size, const
     size_t bits, offset;
     int err;
 
-    if (guestmem_populate(&vmm->vm, gpa, 1) != GUESTMEM_OK) {
-        return -1;
+    err = guestmem_populate(&vmm->vm, gpa, 1);
+    if (err != GUESTMEM_OK) {
+        return err == GUESTMEM_EUNMAPPED ? look_failed(vmm, not_ours) : library_failed(vmm);
     }
     bits = frame_bits(vmm, gpa);
     window = window_for(vmm, gpa, bits);
@@ -111,7 +127,7 @@ static int look_shared(struct uboot_vmm *vmm, uintptr_t gpa, size_t *size, const
     if (window == NULL ||
         vspace_share_mem_at_vaddr(&vmm->vm.mem.vm_vspace, own, (void *)(gpa - offset), 1, bits,
                                   window->base, window->reservation) != 0) {
-        return -1;
+        return look_failed(vmm, "can't be shown to the VMM");
     }
     if (*size > ((size_t)1 << bits) - offset) {
         *size = ((size_t)1 << bits) - offset;
@@ -128,7 +144,12 @@ static int look_in_area(struct uboot_vmm *vmm, const struct uboot_vmm_area *area
         return look->piece(area->view + (gpa - area->base), size, look->cookie);
     }
     if (strcmp(area->name, "ram") == 0) {
-        return vm_ram_touch(&vmm->vm, gpa, size, look_at_ram, look);
+        int err;
+
+        look->looked = false;
+        err = vm_ram_touch(&vmm->vm, gpa, size, look_at_ram, look);
+
+        return err != 0 && !look->looked ? library_failed(vmm) : err;
     }
     while (size > 0) {
         size_t done = size;
@@ -167,13 +188,14 @@ int uboot_vmm_look(struct uboot_vmm *vmm, uintptr_t gpa, size_t size, uboot_vmm_
 {
     struct look look = {.piece = piece, .cookie = cookie};
 
+    vmm->look_error = "the VMM can't use it";
     while (size > 0) {
         const struct uboot_vmm_area *area = uboot_vmm_area_at(vmm, gpa);
         size_t here;
         int err;
 
         if (area == NULL) {
-            return -1;
+            return look_failed(vmm, not_ours);
         }
         here = area->base + area->size - gpa;
         if (here > size) {

@@ -47,7 +47,8 @@ static int access_text(const struct guestmem_host_vm_exit *exit, const char *why
     }
     say_access(what, sizeof(what), exit);
     return snprintf(text, size, "vcpu %u's %s at 0x%" PRIx64 ", pc 0x%" PRIx64 ": %s%s", exit->vcpu,
-                    what, exit->address, exit->pc, lazy ? "lazy memory can't be had: " : "", why);
+                    what, exit->address, exit->pc, lazy ? "lazy memory can't be populated: " : "",
+                    why);
 }
 
 int guestmem_host_vm_exit_text(const struct guestmem_host_vm_exit *exit, char *text, size_t size)

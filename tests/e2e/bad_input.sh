@@ -32,6 +32,16 @@ refused 2 "--ram 99999999T: not a size" --ram 99999999T
 refused 2 "--ram: [0-9]+ MiB is more than this machine can give" --ram 512G
 refused 2 "--frame-size 3M: auto, 4K, 2M or 1G" --frame-size 3M
 refused 2 "--populate later: eager or lazy" --populate later
+for size in 3K 2048 96K 2G lots; do
+    refused 2 "--around $size: a power of two from 4K to 1G" --populate lazy --around $size
+done
+refused 2 "--around: needs --populate lazy" --around 64K
+refused 2 "--memory: needs --populate lazy" --memory 64M
+refused 2 "--memory 20000001: not a size" --populate lazy --memory 20000001
+refused 2 "--memory 8M: a guest needs 16 MiB at least" --populate lazy --memory 8M
+refused 2 "--memory: [0-9]+ MiB is more than this machine can give" --populate lazy --memory 512G
+refused 2 "--ram: [0-9]+ MiB is more than .*; --memory gives a lazy guest less" \
+    --populate lazy --ram 512G
 refused 2 "--timeout 0: not a number" --timeout 0
 refused 2 "--timeout soon: not a number" --timeout soon
 refused 2 "--script and --console" --script "$DEMO" --console

@@ -40,8 +40,8 @@ struct uboot_vmm_area *uboot_vmm_area_named(struct uboot_vmm *of, const char *na
 int uboot_vmm_look(struct uboot_vmm *of, uintptr_t gpa, size_t size, uboot_vmm_piece_fn piece,
                    void *cookie)
 {
-    (void)of;
     if (gpa < BASE || gpa - BASE > BYTES || size > BYTES - (gpa - BASE)) {
+        of->look_error = "not memory of this VM";
         return -1;
     }
     while (size > 0) {
@@ -60,8 +60,8 @@ int uboot_vmm_look(struct uboot_vmm *of, uintptr_t gpa, size_t size, uboot_vmm_p
 
 int uboot_vmm_read(struct uboot_vmm *of, uintptr_t gpa, void *bytes, size_t size)
 {
-    (void)of;
     if (gpa < BASE || gpa - BASE > BYTES || size > BYTES - (gpa - BASE)) {
+        of->look_error = "not memory of this VM";
         return -1;
     }
     memcpy(bytes, memory + (gpa - BASE), size);
@@ -70,8 +70,8 @@ int uboot_vmm_read(struct uboot_vmm *of, uintptr_t gpa, void *bytes, size_t size
 
 int uboot_vmm_write(struct uboot_vmm *of, uintptr_t gpa, const void *bytes, size_t size)
 {
-    (void)of;
     if (gpa < BASE || gpa - BASE > BYTES || size > BYTES - (gpa - BASE)) {
+        of->look_error = "not memory of this VM";
         return -1;
     }
     memcpy(memory + (gpa - BASE), bytes, size);

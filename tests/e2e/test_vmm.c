@@ -88,7 +88,7 @@ static int set_up(void **state)
     (void)state;
     populate = GUESTMEM_POPULATE_EAGER;
     zf_log_set_output_level(ZF_LOG_NONE);
-    return bringup(RAM_BYTES, 21, &host, &environment);
+    return bringup(bringup_memory(RAM_BYTES, 21), 21, &host, &environment);
 }
 
 static int tear_down(void **state)

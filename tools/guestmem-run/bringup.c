@@ -40,18 +40,18 @@ static uint64_t counter(void)
 }
 
 /* Memory for the guest, what its tables take, and for the largest frames their alignment. */
-static uint64_t normal_bytes(uint64_t ram_bytes, unsigned frame_bits)
+uint64_t bringup_memory(uint64_t ram_bytes, unsigned frame_bits)
 {
     uint64_t unit = frame_bits == 30 ? 1ULL << 30 : 64ULL * MIB;
 
     return (ram_bytes + ram_bytes / 64 + 64 * MIB + unit - 1) / unit * unit +
-           (frame_bits == 30 ? unit : 0);
+           (frame_bits == 30 ? unit : 0) + DEVICE_RAM_BYTES;
 }
 
 /* Each frame takes a slot, and another where the VMM looks at it. */
-static unsigned slot_bits(uint64_t ram_bytes, unsigned frame_bits)
+static unsigned slot_bits(uint64_t memory_bytes, unsigned frame_bits)
 {
-    uint64_t slots = 2 * (ram_bytes >> (frame_bits == 12 ? 12 : 21)) + (1 << 17);
+    uint64_t slots = 2 * (memory_bytes >> (frame_bits == 12 ? 12 : 21)) + (1 << 17);
     unsigned bits = 18;
 
     while (1ULL << bits < slots) {
@@ -60,7 +60,7 @@ static unsigned slot_bits(uint64_t ram_bytes, unsigned frame_bits)
     return bits;
 }
 
-int bringup(uint64_t ram_bytes, unsigned frame_bits, struct guestmem_host **host,
+int bringup(uint64_t memory_bytes, unsigned frame_bits, struct guestmem_host **host,
             struct uboot_vmm_environment *environment)
 {
     static const struct guestmem_host_region regions[] = {
@@ -69,12 +69,12 @@ int bringup(uint64_t ram_bytes, unsigned frame_bits, struct guestmem_host **host
         {.paddr = DEVICE_RAM_BASE, .bytes = DEVICE_RAM_BYTES, .device_ram = true},
     };
     struct guestmem_host_config config = {
-        .ram_bytes = normal_bytes(ram_bytes, frame_bits),
+        .ram_bytes = memory_bytes - DEVICE_RAM_BYTES,
         .ram_base = normal_base,
         .regions = regions,
         .region_count = sizeof(regions) / sizeof(regions[0]),
         .flavour = GUESTMEM_HOST_OWNS_DEVICES,
-        .cnode_bits = slot_bits(ram_bytes, frame_bits),
+        .cnode_bits = slot_bits(memory_bytes, frame_bits),
     };
     int err = guestmem_host_create(&config, host);
 

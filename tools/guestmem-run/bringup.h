@@ -15,6 +15,11 @@
 /* Bytes that this machine can still give to a guest. */
 uint64_t bringup_available(void);
 
-/* Returns 0 or -errno. On success `*host` goes back with guestmem_host_destroy(). */
-int bringup(uint64_t ram_bytes, unsigned frame_bits, struct guestmem_host **host,
+/* Memory for a guest that uses all of its RAM; and the least that one can start with. */
+uint64_t bringup_memory(uint64_t ram_bytes, unsigned frame_bits);
+enum { BRINGUP_MEMORY_LEAST = 16 << 20 };
+
+/* With so much memory, device RAM included. Returns 0 or -errno. On success `*host` goes back with
+ * guestmem_host_destroy(). */
+int bringup(uint64_t memory_bytes, unsigned frame_bits, struct guestmem_host **host,
             struct uboot_vmm_environment *environment);

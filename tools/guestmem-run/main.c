@@ -83,14 +83,21 @@ static int load_inputs(struct run *run)
     return status;
 }
 
-static int check_ram(const struct options *options)
+/* What the guest can come to use must be there, or it would be killed in the middle. */
+static int check_memory(struct options *options)
 {
+    bool given = options->memory_bytes != 0;
+    uint64_t wanted = given ? options->memory_bytes : options->ram_bytes;
     uint64_t available = bringup_available();
 
-    if (options->ram_bytes > available) {
-        return complain("--ram: %" PRIu64 " MiB is more than this machine can give (%" PRIu64
-                        " MiB)",
-                        options->ram_bytes >> 20, available >> 20);
+    if (wanted > available) {
+        return complain("%s: %" PRIu64 " MiB is more than this machine can give (%" PRIu64
+                        " MiB)%s",
+                        given ? "--memory" : "--ram", wanted >> 20, available >> 20,
+                        options->lazy && !given ? "; --memory gives a lazy guest less" : "");
+    }
+    if (!given) {
+        options->memory_bytes = bringup_memory(options->ram_bytes, options->frame_bits);
     }
     return STATUS_OK;
 }
@@ -145,6 +152,7 @@ static int set_policy(vm_t *vm, void *cookie)
     guestmem_policy_default(&policy);
     policy.frame_bits_max = options->frame_bits;
     policy.populate = options->lazy ? GUESTMEM_POPULATE_LAZY : GUESTMEM_POPULATE_EAGER;
+    policy.populate_around_bits = options->around_bits;
     return guestmem_set_policy(vm, &policy);
 }
 
@@ -173,11 +181,11 @@ static int make_vm(struct run *run)
         .progress = progress_step,
         .stop_asked = stop_is_asked,
     };
-    int err =
-        bringup(run->options.ram_bytes, run->options.frame_bits, &run->host, &config.environment);
+    int err = bringup(run->options.memory_bytes, run->options.frame_bits, &run->host,
+                      &config.environment);
 
     if (err != 0) {
-        complain("can't bring up %" PRIu64 " MiB: %s", run->options.ram_bytes >> 20,
+        complain("can't bring up %" PRIu64 " MiB of memory: %s", run->options.memory_bytes >> 20,
                  strerror(-err));
         return STATUS_FAILED;
     }
@@ -277,7 +285,7 @@ static int status_of_guest(struct run *run)
     case UBOOT_VMM_RESET:
         return status_of_script(run);
     default:
-        report_fault(&run->vmm);
+        report_fault(&run->vmm, run->host, run->options.memory_bytes);
         if (run->script != NULL) {
             complain_of_end(run, "the guest failed");
         }
@@ -325,7 +333,7 @@ static int run_all(struct run *run)
 {
     int status = load_inputs(run);
 
-    if (status != STATUS_OK || (status = check_ram(&run->options)) != STATUS_OK ||
+    if (status != STATUS_OK || (status = check_memory(&run->options)) != STATUS_OK ||
         (status = open_trace(run)) != STATUS_OK) {
         return status;
     }

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bringup.h"
+
 #ifndef GUESTMEM_VERSION
 #define GUESTMEM_VERSION "0"
 #endif
@@ -34,6 +36,8 @@ enum option_code {
     OPTION_VERSION = 'V',
     OPTION_FRAME_SIZE = 256,
     OPTION_POPULATE,
+    OPTION_AROUND,
+    OPTION_MEMORY,
     OPTION_TRACE,
     OPTION_MAP,
     OPTION_STATS,
@@ -52,6 +56,8 @@ static const char help[] =
     "  -c, --console           be the guest's terminal; Ctrl-A X leaves (default on a terminal)\n"
     "      --frame-size SIZE   largest frame: auto, 4K, 2M or 1G (default auto: 2M)\n"
     "      --populate WHEN     eager or lazy (default eager)\n"
+    "      --around SIZE       with lazy: what surrounds an access comes too, such as 64K\n"
+    "      --memory SIZE       with lazy: memory for the guest, less than its RAM, such as 64M\n"
     "      --trace FILE        write each guest access that faults as a trace event (JSON)\n"
     "      --map               print the memory map at the end\n"
     "      --stats             print statistics at the end\n"
@@ -70,6 +76,8 @@ static const struct option long_options[] = {
     {"console", no_argument, NULL, OPTION_CONSOLE},
     {"frame-size", required_argument, NULL, OPTION_FRAME_SIZE},
     {"populate", required_argument, NULL, OPTION_POPULATE},
+    {"around", required_argument, NULL, OPTION_AROUND},
+    {"memory", required_argument, NULL, OPTION_MEMORY},
     {"trace", required_argument, NULL, OPTION_TRACE},
     {"map", no_argument, NULL, OPTION_MAP},
     {"stats", no_argument, NULL, OPTION_STATS},
@@ -157,6 +165,29 @@ static int set_populate(struct options *options, const char *text)
     return STATUS_OK;
 }
 
+static int set_around(struct options *options, const char *text)
+{
+    uint64_t size;
+
+    if (!parse_size(text, &size) || size < PAGE || size > 1 << 30 || (size & (size - 1)) != 0) {
+        return complain("--around %s: a power of two from 4K to 1G", text);
+    }
+    options->around_bits = (unsigned)__builtin_ctzll(size);
+    return STATUS_OK;
+}
+
+static int set_memory(struct options *options, const char *text)
+{
+    if (!parse_size(text, &options->memory_bytes) || options->memory_bytes % PAGE != 0) {
+        return complain("--memory %s: not a size that is a multiple of 4K", text);
+    }
+    if (options->memory_bytes < BRINGUP_MEMORY_LEAST) {
+        return complain("--memory %s: a guest needs %d MiB at least", text,
+                        BRINGUP_MEMORY_LEAST >> 20);
+    }
+    return STATUS_OK;
+}
+
 static int set_timeout(struct options *options, const char *text)
 {
     char *end;
@@ -193,6 +224,10 @@ static int set_option(struct options *options, int code)
         return set_frame_size(options, optarg);
     case OPTION_POPULATE:
         return set_populate(options, optarg);
+    case OPTION_AROUND:
+        return set_around(options, optarg);
+    case OPTION_MEMORY:
+        return set_memory(options, optarg);
     case OPTION_TRACE:
         options->trace = optarg;
         return STATUS_OK;
@@ -217,6 +252,10 @@ static int settle(struct options *options)
 
     if (options->script != NULL && options->console) {
         return complain("--script and --console: one of them");
+    }
+    if (!options->lazy && (options->around_bits != 0 || options->memory_bytes != 0)) {
+        return complain("%s: needs --populate lazy",
+                        options->around_bits != 0 ? "--around" : "--memory");
     }
     if (options->console && !terminal) {
         return complain("--console: standard input and output must be a terminal");

@@ -24,8 +24,10 @@ struct options {
     const char *script;      /* NULL: none */
     const char *trace;       /* NULL: none */
     uint64_t ram_bytes;
-    unsigned frame_bits; /* largest frame */
-    unsigned timeout_s;  /* 0: none */
+    uint64_t memory_bytes; /* 0: what the RAM takes */
+    unsigned frame_bits;   /* largest frame */
+    unsigned around_bits;  /* of what comes with a lazy frame; 0: nothing */
+    unsigned timeout_s;    /* 0: none */
     bool lazy;
     bool console;
     bool map;

@@ -30,6 +30,16 @@ static void row(const char *name, const char *format, ...)
     putchar('\n');
 }
 
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+static uint64_t bytes_of(const size_t frames[GUESTMEM_SIZE_COUNT])
+{
+    return ((uint64_t)frames[0] << 12) + ((uint64_t)frames[1] << 21) + ((uint64_t)frames[2] << 30);
+}
+
 void report_stats(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t run_ns)
 {
     struct guestmem_host_counts counts;
@@ -43,6 +53,7 @@ void report_stats(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t ru
     guestmem_host_count(host, &counts);
     uboot_say_frames(frames, sizeof(frames), stats.frames);
     row("frames in the guest", "%s", frames);
+    row("memory in them", "%.1f MiB", mib(bytes_of(stats.frames)));
     uboot_say_frames(frames, sizeof(frames), stats.alias_frames);
     row("of them seen by the VMM", "%s", frames);
     uboot_say_frames(frames, sizeof(frames), stats.fallbacks);
@@ -52,8 +63,10 @@ void report_stats(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t ru
     row("untypeds", "%zu", stats.untypeds);
     row("stage-2 tables", "%zu", stats.tables);
     row("book-keeping", "%zu bytes", stats.bytes);
-    row("guest faults", "%" PRIu64 " (%" PRIu64 " populated, %" PRIu64 " unhandled)", stats.faults,
-        stats.faults_populated, stats.faults_unhandled);
+    row("guest faults",
+        "%" PRIu64 " (%" PRIu64 " populated, %" PRIu64 " without memory, %" PRIu64 " unhandled)",
+        stats.faults, stats.faults_populated, stats.faults_failed, stats.faults_unhandled);
+    row("frames beside an access", "%" PRIu64, stats.frames_around);
     row("kernel invocations",
         "%" PRIu64 " (%" PRIu64 " maps, %" PRIu64 " retypes, %" PRIu64 " copies)",
         counts.invocations, counts.maps, counts.retypes, counts.copies);
@@ -115,7 +128,34 @@ static void report_nowhere(const struct uboot_vmm_event *fault)
     }
 }
 
-void report_fault(struct uboot_vmm *vmm)
+static bool is_access(const struct guestmem_host_vm_exit *end)
+{
+    return end->reason == GUESTMEM_HOST_VM_ACCESS || end->reason == GUESTMEM_HOST_VM_POPULATE;
+}
+
+static int visit_ram(const struct guestmem_map_entry *entry, void *cookie)
+{
+    *(uint64_t *)cookie += entry->kind == GUESTMEM_KIND_RAM ? bytes_of(entry->frames) : 0;
+    return 0;
+}
+
+static void report_shortage(struct uboot_vmm *vmm, struct guestmem_host *host,
+                            uint64_t memory_bytes)
+{
+    struct guestmem_host_counts counts;
+    uint64_t ram = 0;
+
+    guestmem_walk(&vmm->vm, visit_ram, &ram);
+    guestmem_host_count(host, &counts);
+    fprintf(stderr,
+            "guestmem-run: %.1f MiB of the guest's %.1f MiB of RAM are populated; of %.1f MiB of "
+            "memory %.1f MiB are free\n"
+            "guestmem-run: give it more memory (--memory), or have it use less (--ram, "
+            "--frame-size 4K)\n",
+            mib(ram), mib(vmm->config.ram_bytes), mib(memory_bytes), mib(counts.free_bytes));
+}
+
+void report_fault(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t memory_bytes)
 {
     const struct uboot_vmm_event *fault = &vmm->fault;
     struct guestmem_host_vm_exit end;
@@ -134,6 +174,9 @@ void report_fault(struct uboot_vmm *vmm)
         guestmem_host_vm_get_exit(&vmm->vm, &end);
         guestmem_host_vm_exit_text(&end, text, sizeof(text));
         fprintf(stderr, "guestmem-run: %s\n", text);
-        report_around(vmm, end.reason == GUESTMEM_HOST_VM_ACCESS ? end.address : end.pc);
+        if (end.reason == GUESTMEM_HOST_VM_POPULATE) {
+            report_shortage(vmm, host, memory_bytes);
+        }
+        report_around(vmm, is_access(&end) ? end.address : end.pc);
     }
 }

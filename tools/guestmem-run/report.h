@@ -14,5 +14,6 @@
 
 void report_stats(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t run_ns);
 
-/* The guest's last access, and the memory map around it. */
-void report_fault(struct uboot_vmm *vmm);
+/* The guest's last access, and the memory map around it; where that lacked memory, how much there
+ * is. */
+void report_fault(struct uboot_vmm *vmm, struct guestmem_host *host, uint64_t memory_bytes);

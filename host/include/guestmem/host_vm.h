@@ -91,8 +91,8 @@ enum guestmem_host_vm_reason {
     GUESTMEM_HOST_VM_ACCESS,   /* a guest access that nobody handled, or whose handler gave
                                   FAULT_ERROR */
     GUESTMEM_HOST_VM_FETCH,    /* the guest jumped to where no instruction can be read */
-    GUESTMEM_HOST_VM_POPULATE, /* lazy memory that the guest came to couldn't be had: `error` says
-                                  what was short. Once it isn't, vm_run() goes on. */
+    GUESTMEM_HOST_VM_POPULATE, /* lazy memory that the guest came to couldn't be populated: `error`
+                                  says what was short. Once it isn't, vm_run() goes on. */
     GUESTMEM_HOST_VM_TRAP,     /* an SMC, HVC or WFI that nobody handled, or whose handler failed */
     GUESTMEM_HOST_VM_NOTIFICATION, /* the notification callback failed, or there is none */
     GUESTMEM_HOST_VM_CPU,          /* the guest CPU can't go on; `why` says it */

@@ -259,7 +259,7 @@ static void the_stop_names_the_access_and_the_reason(void **state)
     assert_int_equal(exit.pc, FIXTURE_RAM + 4);
     guestmem_host_vm_exit_text(&exit, text, sizeof(text));
     assert_string_equal(text, "vcpu 0's write of 8 bytes at 0x51000128, pc 0x40000004: "
-                              "lazy memory can't be had: no memory for a frame");
+                              "lazy memory can't be populated: no memory for a frame");
     assert_int_equal(guestmem_get_stats(&fixture->vm, &stats), 0);
     assert_int_equal(stats.faults_failed, 1);
     assert_int_equal(stats.faults_populated, 0);
