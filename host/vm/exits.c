@@ -72,7 +72,8 @@ void exit_why(struct runtime *runtime, const struct guestmem_host_vm_exit *exit)
 }
 
 /* Another vm_run() asks again. */
-static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, const char *why)
+static int end_for(struct fault *fault, enum guestmem_host_vm_reason reason, int error,
+                   const char *why)
 {
     const struct engine_exit *exit = &fault->exit;
     char text[200];
@@ -86,6 +87,7 @@ static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, co
         .fetch = exit->fetch,
         .data = exit->data,
         .hsr = exit->hsr,
+        .error = error,
         .why = why,
     };
 
@@ -94,6 +96,11 @@ static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, co
     ZF_LOGE("VM '%s': %s", fault->runtime->vm->vm_name, text);
     reply(fault, REPLY_RESTART);
     return -1;
+}
+
+static int end_with(struct fault *fault, enum guestmem_host_vm_reason reason, const char *why)
+{
+    return end_for(fault, reason, 0, why);
 }
 
 /* In parallel the last one stands. */
@@ -112,24 +119,21 @@ static int end_access(struct fault *fault, const char *why)
  */
 static int end_populate(struct fault *fault, int error)
 {
-    int result = end_with(fault, GUESTMEM_HOST_VM_POPULATE, guestmem_strerror(error));
-
-    fault->runtime->exit.error = error;
-    return result;
+    return end_for(fault, GUESTMEM_HOST_VM_POPULATE, error, guestmem_strerror(error));
 }
 
 /* What populating at this access failed with; GUESTMEM_OK: that isn't what failed. */
 static int populate_error(struct fault *fault)
 {
-    struct runtime *runtime = fault->runtime;
-    const struct guestmem_failure *failure = guestmem_last_failure(runtime->vm);
+    vm_t *vm = fault->runtime->vm;
+    const struct guestmem_failure *failure = guestmem_last_failure(vm);
     struct guestmem_stats stats;
 
-    if (failure == NULL || guestmem_get_stats(runtime->vm, &stats) != GUESTMEM_OK ||
-        stats.faults_failed == runtime->faults_failed) {
+    if (failure == NULL || guestmem_get_stats(vm, &stats) != GUESTMEM_OK ||
+        stats.faults_failed == fault->faults_failed) {
         return GUESTMEM_OK;
     }
-    runtime->faults_failed = stats.faults_failed;
+    fault->faults_failed = stats.faults_failed;
     return failure->base == fault->exit.address && failure->size == fault->exit.size
                ? failure->error
                : GUESTMEM_OK;

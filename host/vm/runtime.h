@@ -43,6 +43,7 @@ struct fault {
     struct engine_exit exit; /* what the fault is */
     seL4_Word data;          /* a write's; of a read, what was set, in its lanes */
     atomic_int reply;        /* enum fault_reply; set from any thread */
+    uint64_t faults_failed;  /* guestmem_stats', when looked at last */
     bool has_thread;         /* in parallel */
     pthread_t thread;
 };
@@ -77,7 +78,6 @@ struct runtime {
     struct gang gang;
     atomic_bool failed; /* `exit` says why: of several failures the first */
     struct guestmem_host_vm_exit exit;
-    uint64_t faults_failed; /* guestmem_stats', when looked at last */
     pthread_mutex_t watch_lock;
     guestmem_host_vm_fault_fn watcher; /* NULL: nobody watches */
     void *watcher_cookie;
