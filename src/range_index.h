@@ -5,15 +5,19 @@
  * Disjoint ranges in ascending order, found by address. Pure: no seL4, no malloc, no log; memory
  * for growth is handed in before a change, so that the change itself can't fail.
  *
- *      top[]      0x0          0x9000         0x4000_0000     first base of each chunk
- *                  |             |                |
- *      chunk     base last    base last       base last       up to 32 ranges a chunk, never empty
- *                base last    base last
- *                base last
+ *      top[]      0x8fff       0x4000_0fff    MAX             a chunk has what ends up to here
+ *                  |             |             |
+ *      chunk     base last    base last     base last         up to 64 ranges a chunk, never empty
+ *                base last    base last     base last
+ *                base last    MAX  MAX      MAX  MAX          places behind them
  *
- * A search is a branchless binary search over top[], then one inside the chunk. A change moves at
- * most one chunk's ranges. Ranges are kept as base and last byte: one that ends at the top of the
- * address space has no end that fits a word.
+ * A search halves what is left, first of top[], then of the chunk: it goes on behind the lower half
+ * if that ends below the address. It never runs out of bounds: the last chunk takes all addresses
+ * that are left, and the places behind a chunk's ranges end below none. No step is a branch that
+ * could be mispredicted. A change writes to one chunk and to top[].
+ *
+ * Ranges are kept as base and last byte: one that ends at the top of the address space has no end
+ * that fits a word.
  */
 #pragma once
 
@@ -21,23 +25,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GM_RANGE_CHUNK = 32 };
+enum { GM_RANGE_CHUNK = 64 };
+
+struct gm_range {
+    uintptr_t base;
+    uintptr_t last;
+    void *item; /* not NULL; NULL in a place that has no range */
+};
 
 struct gm_range_chunk {
     size_t count;
-    uintptr_t base[GM_RANGE_CHUNK];
-    uintptr_t last[GM_RANGE_CHUNK];
-    void *item[GM_RANGE_CHUNK];
+    struct gm_range range[GM_RANGE_CHUNK];
 };
 
 struct gm_range_top {
-    uintptr_t first;
+    uintptr_t bound; /* last byte of the chunk's last range; of the last chunk: UINTPTR_MAX */
     struct gm_range_chunk *chunk;
 };
 
+/* Can be copied plainly, with top[]; zeroed it is empty. */
 struct gm_range_index {
     struct gm_range_top *top;
     size_t count;
+    size_t
+        half; /* the largest power of two below count, where a search begins; 0: no or one chunk */
     /* What undoing the last change, if that was an insert, takes: */
     bool inserted;
     uintptr_t inserted_base;
@@ -50,57 +61,121 @@ struct gm_range_pos {
     size_t slot;
 };
 
+/* ------------------------------------------------------------------------------------- search */
+
 /*
- * Index of the last base <= addr; 0 also if there is none. The places behind a chunk's ranges hold
- * the highest address, so that the number of steps is fixed, and none is a branch that can be
- * mispredicted.
+ * Compilers for x86-64 would make a branch of the choice between two pointers that they can
+ * calculate one from the other, and a random address would mispredict every second one. So they
+ * aren't told.
  */
-static inline size_t gm_range_slot_below(const struct gm_range_chunk *chunk, uintptr_t addr)
-{
-    const uintptr_t *low = chunk->base;
-    size_t slot;
+#if defined(__GNUC__) && !defined(__FRAMAC__)
+#define GM_RANGE_FORGET(pointer) __asm__("" : "+r"(pointer))
+#else
+#define GM_RANGE_FORGET(pointer) ((void)0)
+#endif
 
-    for (size_t half = GM_RANGE_CHUNK / 2; half > 0; half /= 2) {
-        low = low[half] <= addr ? low + half : low;
-    }
-    slot = (size_t)(low - chunk->base);
-    return slot < chunk->count ? slot : chunk->count - 1;
+/* Behind the first `step` chunks, if they end below addr. */
+static inline const struct gm_range_top *gm_range_top_step(const struct gm_range_top *low,
+                                                           size_t step, uintptr_t addr)
+{
+    const struct gm_range_top *high = low + step;
+    uintptr_t bound = low[step - 1].bound;
+
+    GM_RANGE_FORGET(low);
+    GM_RANGE_FORGET(high);
+    low = bound < addr ? high : low;
+    GM_RANGE_FORGET(low);
+    return low;
 }
 
-/* The same over the chunks, of which there is at least one. */
-static inline size_t gm_range_chunk_below(const struct gm_range_index *index, uintptr_t addr)
+/* Behind the first `step` places, if they end below addr. */
+static inline const struct gm_range *gm_range_step(const struct gm_range *low, size_t step,
+                                                   uintptr_t addr)
 {
-    const struct gm_range_top *low = index->top;
+    const struct gm_range *high = low + step;
+    uintptr_t last = low[step - 1].last;
 
-    for (size_t count = index->count; count > 1;) {
-        size_t half = count / 2;
-
-        low = low[half].first <= addr ? &low[half] : low;
-        count -= half;
-    }
-    return (size_t)(low - index->top);
+    GM_RANGE_FORGET(low);
+    GM_RANGE_FORGET(high);
+    low = last < addr ? high : low;
+    GM_RANGE_FORGET(low);
+    return low;
 }
 
-/* The item of the highest range that meets [base, last], or NULL: the range is free. */
-static inline void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base,
-                                         uintptr_t last)
+/*
+ * The chunk of the first range that doesn't end below addr, if there is one. There are chunks.
+ * After the first step, whose parts may overlap, a power of two is left. The last steps are written
+ * out: most VMs have no others.
+ */
+static inline const struct gm_range_top *gm_range_top_search(const struct gm_range_index *index,
+                                                             uintptr_t addr)
+{
+    size_t left = index->half;
+    const struct gm_range_top *low = gm_range_top_step(index->top, index->count - left, addr);
+
+    for (; left > 8; left /= 2) {
+        low = gm_range_top_step(low, left / 2, addr);
+    }
+    if (left > 4) {
+        low = gm_range_top_step(low, 4, addr);
+    }
+    if (left > 2) {
+        low = gm_range_top_step(low, 2, addr);
+    }
+    if (left > 1) {
+        low = gm_range_top_step(low, 1, addr);
+    }
+    return low;
+}
+
+/* The first place of a chunk that doesn't end below addr; if each does, the last that can have a
+ * range, where at most `count` can. */
+static inline const struct gm_range *gm_range_chunk_search(const struct gm_range_chunk *chunk,
+                                                           size_t count, uintptr_t addr)
+{
+    const struct gm_range *low = chunk->range;
+
+    if (count > 16) {
+        low = gm_range_step(low, 32, addr);
+        low = gm_range_step(low, 16, addr);
+    }
+    if (count > 8) {
+        low = gm_range_step(low, 8, addr);
+    }
+    low = gm_range_step(low, 4, addr);
+    low = gm_range_step(low, 2, addr);
+    return gm_range_step(low, 1, addr);
+}
+
+/* The place that has the range that holds addr, if any has: one that doesn't may come out. There
+ * are chunks. A VM with few ranges has them in one chunk, and not all steps are needed. */
+static inline const struct gm_range *gm_range_index_search(const struct gm_range_index *index,
+                                                           uintptr_t addr)
 {
     const struct gm_range_chunk *chunk;
-    size_t slot;
 
-    if (index->count == 0) {
-        return NULL;
+    if (index->count == 1) {
+        chunk = index->top[0].chunk;
+        return gm_range_chunk_search(chunk, chunk->count, addr);
     }
-    chunk = index->top[gm_range_chunk_below(index, last)].chunk;
-    slot = gm_range_slot_below(chunk, last);
-    return chunk->base[slot] <= last && chunk->last[slot] >= base ? chunk->item[slot] : NULL;
+    chunk = gm_range_top_search(index, addr)->chunk;
+    return gm_range_chunk_search(chunk, GM_RANGE_CHUNK, addr);
 }
 
 /* The item whose range holds addr, or NULL. */
 static inline void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr)
 {
-    return gm_range_index_meets(index, addr, addr);
+    const struct gm_range *range;
+
+    if (index->count == 0) {
+        return NULL;
+    }
+    range = gm_range_index_search(index, addr);
+    return addr - range->base <= range->last - range->base ? range->item : NULL;
 }
+
+/* The item of the highest range that meets [base, last], or NULL: the range is free. */
+void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last);
 
 /* The last range with base <= addr. False: there is none. */
 bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr,
@@ -109,10 +184,22 @@ bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr,
 /* First range; the one behind. False: there is none. */
 bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos);
 bool gm_range_index_next(const struct gm_range_index *index, struct gm_range_pos *pos);
+const struct gm_range *gm_range_index_at(const struct gm_range_index *index,
+                                         struct gm_range_pos pos);
 void *gm_range_index_item(const struct gm_range_index *index, struct gm_range_pos pos);
+
+/* ------------------------------------------------------------------------------------ changes */
 
 /* Whether inserting at base takes a spare chunk (and room in top[] for one more). */
 bool gm_range_index_needs_chunk(const struct gm_range_index *index, uintptr_t base);
+
+/*
+ * The only one of the chunks that inserting or removing at base writes to, if it writes to any: who
+ * changes a copy of the index copies header, top[] and this. An insertion writes to its spare, too;
+ * the chunk that a removal returns is either this one, or one that it has only read. The index
+ * isn't empty.
+ */
+size_t gm_range_index_chunk_of(const struct gm_range_index *index, uintptr_t base);
 
 /* Insert a range that meets no other. `spare` is used exactly if gm_range_index_needs_chunk(). */
 void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr_t last, void *item,

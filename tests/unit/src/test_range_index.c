@@ -121,27 +121,39 @@ static void *model_meets(const struct fixture *f, uintptr_t base, uintptr_t last
     return highest == NULL ? NULL : item_of(highest->base);
 }
 
-/* Ascending, disjoint, no chunk empty or over-full, first[] right, and as many as in the model. */
+/* A chunk's places: ascending and disjoint behind `last`, and nothing behind its ranges. */
+static void check_chunk(const struct gm_range_chunk *chunk, bool any, uintptr_t last)
+{
+    assert_in_range(chunk->count, 1, GM_RANGE_CHUNK);
+    for (size_t i = 0; i < GM_RANGE_CHUNK; i++) {
+        const struct gm_range *range = &chunk->range[i];
+
+        if (i >= chunk->count) {
+            assert_true(range->base == TOP && range->last == TOP && range->item == NULL);
+            continue;
+        }
+        assert_true(range->base <= range->last);
+        assert_true(!any || range->base > last);
+        assert_ptr_equal(range->item, item_of(range->base));
+        last = range->last;
+        any = true;
+    }
+}
+
+/* Ascending, disjoint, no chunk empty or over-full, top[] right, and as many as in the model. */
 static void check_structure(const struct fixture *f)
 {
     const struct gm_range_index *index = &f->index;
-    bool any = false;
     uintptr_t last = 0;
     size_t count = 0;
 
     for (size_t c = 0; c < index->count; c++) {
         const struct gm_range_chunk *chunk = index->top[c].chunk;
 
-        assert_in_range(chunk->count, 1, GM_RANGE_CHUNK);
-        assert_true(index->top[c].first == chunk->base[0]);
-        for (size_t i = 0; i < chunk->count; i++) {
-            assert_true(chunk->base[i] <= chunk->last[i]);
-            assert_true(!any || chunk->base[i] > last);
-            assert_ptr_equal(chunk->item[i], item_of(chunk->base[i]));
-            last = chunk->last[i];
-            any = true;
-            count++;
-        }
+        check_chunk(chunk, c > 0, last);
+        last = chunk->range[chunk->count - 1].last;
+        assert_true(index->top[c].bound == (c + 1 < index->count ? last : TOP));
+        count += chunk->count;
     }
     assert_int_equal(count, f->count);
     assert_int_equal(index->count, f->chunk_count);
@@ -301,7 +313,7 @@ static void removing_what_was_just_inserted_restores_the_chunks(void **state)
         assert_int_equal(f->index.count, count);
         for (size_t c = 0; c < count; c++) {
             assert_ptr_equal(f->index.top[c].chunk, before[c].chunk);
-            assert_true(f->index.top[c].first == before[c].first);
+            assert_true(f->index.top[c].bound == before[c].bound);
         }
         for (size_t c = 0; c < count; c++) {
             assert_int_equal(f->index.top[c].chunk->count, counts[c]);

@@ -1,0 +1,62 @@
+/*
+ * Copyright 2026 the guestmem authors
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What one thread found lately in a range index: a guest that keeps to a few devices is answered
+ * without a search. One entry a page, 64 of them; each holds a whole range, and is good as long as
+ * nothing has been removed from the index, which a generation says. Ranges may be inserted: what
+ * was found stays so, and what wasn't is never kept.
+ *
+ *      page number -> entry[0..63]  base, size, item, generation
+ */
+#pragma once
+
+#include "range_index.h"
+
+enum { GM_LOOKUP_ENTRIES = 64, GM_LOOKUP_PAGE_BITS = 12 };
+
+struct gm_lookup_entry {
+    uintptr_t base;
+    size_t size; /* 0: nothing is kept here, or a range as large as the address space */
+    void *item;
+    uint64_t generation;
+};
+
+/* Zeroed it is empty. */
+struct gm_lookup_cache {
+    struct gm_lookup_entry entry[GM_LOOKUP_ENTRIES];
+};
+
+/*
+ * The entry of addr's page. Devices stand at multiples of 64 KiB or 16 MiB, so that the lowest bits
+ * of the page number alone would send them all to a few entries: those above are mixed in.
+ */
+static inline struct gm_lookup_entry *gm_lookup_cache_entry(struct gm_lookup_cache *cache,
+                                                            uintptr_t addr)
+{
+    uintptr_t mixed = addr ^ addr >> 6 ^ addr >> 12;
+
+    return &cache->entry[mixed >> GM_LOOKUP_PAGE_BITS & (GM_LOOKUP_ENTRIES - 1)];
+}
+
+/* Search, and keep what is found. */
+void *gm_lookup_cache_search(struct gm_lookup_entry *entry, const struct gm_range_index *index,
+                             uintptr_t addr, uint64_t generation);
+
+/*
+ * The item whose range holds addr, or NULL. `generation` changes at each removal, and was read
+ * before `index` was: the other way round, something removed in between would be kept as if it were
+ * there.
+ */
+static inline void *gm_lookup_cache_find(struct gm_lookup_cache *cache,
+                                         const struct gm_range_index *index, uintptr_t addr,
+                                         uint64_t generation)
+{
+    struct gm_lookup_entry *entry = gm_lookup_cache_entry(cache, addr);
+
+    GM_RANGE_FORGET(entry); /* or its address is calculated again for each member */
+    if (addr - entry->base < entry->size && entry->generation == generation) {
+        return entry->item;
+    }
+    return gm_lookup_cache_search(entry, index, addr, generation);
+}
