@@ -15,6 +15,7 @@
 #include "alias.h"
 #include "look.h"
 #include "reservation.h"
+#include "window.h"
 
 /* A call that moves bytes between the VMM's memory, or none, and one guest range. */
 struct access {
@@ -225,6 +226,22 @@ static size_t least(size_t a, size_t b, size_t c)
     return ab < c ? ab : c;
 }
 
+/* The parts of two addresses, both in use until the next two are asked for. */
+static int look_at_both(const struct gm_look *look, uintptr_t to, uintptr_t to_last, uintptr_t from,
+                        uintptr_t from_last, struct gm_seen_part *target,
+                        struct gm_seen_part *source)
+{
+    int error = gm_look_at(look, from, from_last, source);
+
+    if (error != GUESTMEM_OK || look->seen != NULL) {
+        return error == GUESTMEM_OK ? gm_look_at(look, to, to_last, target) : error;
+    }
+    gm_window_hold(look->space, source->slot);
+    error = gm_look_at(look, to, to_last, target);
+    gm_window_release(look->space);
+    return error;
+}
+
 /* The first `left` bytes are still to be moved: as many of their last ones as both parts hold. */
 static int copy_last(const struct gm_look *look, uintptr_t to, uintptr_t from, size_t left,
                      size_t *moved)
@@ -233,11 +250,8 @@ static int copy_last(const struct gm_look *look, uintptr_t to, uintptr_t from, s
     uintptr_t from_last = from + (left - 1);
     struct gm_seen_part target;
     struct gm_seen_part source;
-    int error = gm_look_at(look, from_last, from_last, &source);
+    int error = look_at_both(look, to_last, to_last, from_last, from_last, &target, &source);
 
-    if (error == GUESTMEM_OK) {
-        error = gm_look_at(look, to_last, to_last, &target);
-    }
     if (error == GUESTMEM_OK) {
         *moved = least(left, to_last - target.base + 1, from_last - source.base + 1);
         memmove(target.address + (to_last - target.base) + 1 - *moved,
@@ -251,11 +265,8 @@ static int copy_first(const struct gm_look *look, uintptr_t to, uintptr_t from, 
 {
     struct gm_seen_part target;
     struct gm_seen_part source;
-    int error = gm_look_at(look, from, from + (left - 1), &source);
+    int error = look_at_both(look, to, to + (left - 1), from, from + (left - 1), &target, &source);
 
-    if (error == GUESTMEM_OK) {
-        error = gm_look_at(look, to, to + (left - 1), &target);
-    }
     if (error == GUESTMEM_OK) {
         *moved = least(left, target.last - to + 1, source.last - from + 1);
         memmove(target.address + (to - target.base), source.address + (from - source.base), *moved);

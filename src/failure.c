@@ -91,8 +91,9 @@ int guestmem_failure_text(const struct guestmem_failure *failure, char *text, si
     if (failure == NULL || failure->error == GUESTMEM_OK) {
         return snprintf(text, size, "%s", guestmem_strerror(GUESTMEM_OK));
     }
-    if (failure->error == GUESTMEM_ETAKEN) {
-        snprintf(other, sizeof(other), " by [0x%zx, +0x%zx)", (size_t)failure->other_base,
+    if (failure->other_size != 0) {
+        snprintf(other, sizeof(other), " %s [0x%zx, +0x%zx)",
+                 failure->error == GUESTMEM_ETAKEN ? "by" : "at", (size_t)failure->other_base,
                  failure->other_size);
     }
     if (failure->cause != 0) {

@@ -27,29 +27,15 @@ static uint64_t used(const struct gm_window_view *view)
     return atomic_load_explicit(&view->used, memory_order_relaxed);
 }
 
-/* The place of the view that was used last; 0: there are none. */
-static unsigned latest(const struct gm_window *window)
-{
-    unsigned found = 0;
-
-    for (unsigned i = 1; i < window->count; i++) {
-        if (window->at[i].res != NULL &&
-            (found == 0 || used(&window->at[i]) > used(&window->at[found]))) {
-            found = i;
-        }
-    }
-    return found;
-}
-
-/* The place of the least recently used view that may go, other than `keep`; 0: none may. */
-static unsigned oldest(const struct gm_window *window, unsigned keep)
+/* The place of the least recently used view that may go; 0: none may. */
+static unsigned oldest(const struct gm_window *window)
 {
     unsigned found = 0;
 
     for (unsigned i = 1; i < window->count; i++) {
         const struct gm_window_view *view = &window->at[i];
 
-        if (view->res != NULL && i != keep && view->pins == 0 && !view->held &&
+        if (view->res != NULL && view->pins == 0 && !view->held &&
             (found == 0 || used(view) < used(&window->at[found]))) {
             found = i;
         }
@@ -81,23 +67,33 @@ static bool is_full(const struct gm_window *window, size_t bytes)
            window->bytes > window->bytes_max - bytes;
 }
 
-/* Two views are possible always, however large they are: a copy takes two. */
+static unsigned count_held(const struct gm_window *window)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 1; i < window->count; i++) {
+        count += window->at[i].res != NULL && window->at[i].held;
+    }
+    return count;
+}
+
+/* Each call may have two views, however large they are, and whatever callbacks have: a copy takes
+ * two. */
 int gm_window_claim(struct gm_space *space, size_t bytes, unsigned *slot)
 {
     struct gm_window *window = space->window;
     unsigned victim = 1;
 
     while (is_full(window, bytes) && victim != 0) {
-        victim = oldest(window, latest(window));
+        victim = oldest(window);
         if (victim != 0) {
             evict(space, victim);
         }
     }
-    if (is_full(window, bytes) && window->views > 1) {
-        return gm_fail(space, GUESTMEM_EVMM, "fit a view into the window (policy)", 0);
-    }
     *slot = free_place(window);
-    return GUESTMEM_OK;
+    return *slot != 0 && (!is_full(window, bytes) || count_held(window) <= 1)
+               ? GUESTMEM_OK
+               : gm_fail(space, GUESTMEM_EVMM, "fit a view into the window (policy)", 0);
 }
 
 void gm_window_enter(struct gm_space *space, unsigned slot, vm_memory_reservation_t *res,
@@ -160,7 +156,7 @@ void gm_window_settle(struct gm_space *space)
     unsigned slot = 0;
 
     if (space->window != NULL && space->window->bytes_max == 0) {
-        while ((slot = oldest(space->window, 0)) != 0) {
+        while ((slot = oldest(space->window)) != 0) {
             evict(space, slot);
         }
     }

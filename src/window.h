@@ -6,7 +6,7 @@
  * used last. Places in it don't move, so that readers may note a use without the turn.
  *
  *      at[1]   [RAM, page 0,    2 MiB, used 17]
- *      at[2]   [RAM, page 1024, 2 MiB, used 23]      the present one: never evicted for another
+ *      at[2]   [RAM, page 1024, 2 MiB, used 23]
  *      at[3]   free
  *
  * Evicting and dropping never allocate. Pages of create_*, whose callers keep the pointer, are in

@@ -51,7 +51,7 @@ struct guestmem_failure {
     const char *step;      /* what inside it failed, such as "map a page table" */
     uintptr_t base;        /* the range it was about */
     size_t size;
-    uintptr_t other_base; /* with GUESTMEM_ETAKEN: the range in the way */
+    uintptr_t other_base; /* with GUESTMEM_ETAKEN, _ENOSUP: the range in the way; else size 0 */
     size_t other_size;
     int cause; /* the seL4 error, or what the allocator answered; 0: none */
 };
@@ -113,10 +113,9 @@ struct guestmem_policy {
      * ones let guestmem_ram_discard() return less at a time, and cost a slot and some invocations
      * each. 12..47; default 30. */
     unsigned untyped_bits_max;
-    /* The VMM's views of guest memory, the VM's policy only; default kept. Changing it gives all
-     * views back (GUESTMEM_EBUSY: inside vm_ram_touch()). A view is 2 MiB or one larger frame; two
-     * are possible always. What doesn't fit is accessed piece by piece: if making a later view
-     * fails, bytes have moved. Pages of create_* are always seen. */
+    /* Views of guest memory in the VMM; the VM's policy counts, and changing it gives all of them back
+     * (GUESTMEM_EBUSY: inside vm_ram_touch()). A view is 2 MiB or one larger frame; two are possible
+     * always. What doesn't fit is accessed piece by piece, and may fail with bytes moved. */
     enum guestmem_views views;
     size_t view_bytes_max; /* at least 1 with GUESTMEM_VIEWS_WINDOW */
 };

@@ -29,6 +29,8 @@ extern const struct gm_suite memory_suite;
 extern const struct gm_suite ram_suite;
 extern const struct gm_suite ram_marks_suite;
 extern const struct gm_suite touch_suite;
+extern const struct gm_suite access_suite;
+extern const struct gm_suite access_views_suite;
 extern const struct gm_suite translate_suite;
 extern const struct gm_suite vspace_suite;
 extern const struct gm_suite vspace_share_suite;
