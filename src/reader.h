@@ -25,7 +25,7 @@
 
 #include <guestmem/threads.h>
 
-
+#include "lookup_cache.h"
 
 struct gm_space;
 
@@ -41,8 +41,8 @@ struct gm_seen_part {
 
 /* What makes looking up again cheap; one thread's. */
 struct gm_recent {
-
     struct gm_seen_part seen;
+    struct gm_lookup_cache lookups;
 };
 
 /* Faults, counted by the thread that has the reader; summed by anybody. */

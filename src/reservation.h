@@ -86,6 +86,9 @@ static inline vm_memory_reservation_t *gm_reservation_find(struct gm_space *spac
 static inline vm_memory_reservation_t *
 gm_reservation_find_again(struct gm_space *space, struct gm_recent *recent, uintptr_t gpa)
 {
-    (void)recent;
-    return gm_reservation_find(space, gpa);
+    uint64_t generation = gm_generation(space); /* before the index: see lookup_cache.h */
+    const struct gm_range_index *index = gm_index_root(&space->index);
+
+    return recent == NULL ? gm_range_index_find(index, gpa)
+                          : gm_lookup_cache_find(&recent->lookups, index, gpa, generation);
 }
