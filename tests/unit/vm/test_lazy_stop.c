@@ -293,6 +293,44 @@ static void the_reason_is_what_was_short(void **state)
     assert_int_equal(vm_run(&fixture->vm), 0);
 }
 
+/* Each vcpu waits with its own access; the VM's stop says whose it was. */
+static void each_vcpu_waits_with_its_own_access(void **state)
+{
+    struct world *world = *state;
+    struct fixture *fixture = world->fixture;
+    vm_vcpu_t *second = vm_create_vcpu(&fixture->vm, 100);
+    seL4_UserContext context = fixture->context;
+    unsigned stops[2] = {0, 0};
+
+    assert_non_null(second);
+    assert_int_equal(
+        vm_register_unhandled_vcpu_fault_callback(second, fixture_vcpu_callback, fixture), 0);
+    context.x1 = LAZY + PAGE;
+    context.x2 = 0x22;
+    assert_int_equal(vm_set_thread_context(second, context), 0);
+    assert_int_equal(vcpu_start(second), 0);
+    fixture->context.x1 = LAZY;
+    fixture->context.x2 = 0x11;
+    lazy_starve(world);
+    for (int result = FIXTURE_RUN(fixture, GC_STR_X2, GC_LDR_X0, GC_HVC(0), GC_SPIN);
+         stops[0] + stops[1] < 6; result = vm_run(&fixture->vm)) {
+        struct guestmem_host_vm_exit exit = lazy_stopped(world);
+
+        assert_int_equal(result, -1);
+        assert_int_equal(exit.address, LAZY + exit.vcpu * PAGE);
+        assert_int_equal(exit.data, exit.vcpu == 0 ? 0x11 : 0x22);
+        stops[exit.vcpu]++;
+    }
+    assert_true(stops[0] > 0 && stops[1] > 0);
+    lazy_feed(world);
+    while (fixture_context(fixture).x0 != 0x11 || context.x0 != 0x22) {
+        assert_int_equal(vm_run(&fixture->vm), 0);
+        assert_int_equal(vm_get_thread_context(second, &context), 0);
+    }
+    assert_int_equal(fixture_read(&fixture->vm, LAZY, 8), 0x11);
+    assert_int_equal(fixture_read(&fixture->vm, LAZY + PAGE, 8), 0x22);
+}
+
 /* The first access to a region takes tables too. */
 static void without_memory_for_tables_the_reason_says_so(void **state)
 {
@@ -423,6 +461,7 @@ int main(void)
         TEST(a_walk_to_code_at_its_own_offset_waits),
         TEST(the_stop_names_the_access_and_the_reason),
         TEST(the_reason_is_what_was_short),
+        TEST(each_vcpu_waits_with_its_own_access),
         TEST(without_memory_for_tables_the_reason_says_so),
         TEST(a_callbacks_error_is_not_taken_for_a_shortage),
         TEST(the_vmm_may_answer_otherwise),
