@@ -302,6 +302,9 @@ static void populate_neighbours(struct gm_space *space, vm_memory_reservation_t 
     uint64_t page = next_lazy(res, &load, from, to);
     int error;
 
+    if (page == to) {
+        return;
+    }
     if (outermost) {
         gm_room_settle(space); /* what the access needed stays, come what may */
     }

@@ -228,6 +228,78 @@ static void D10_a_deferred_large_frame_covers_the_access(struct gm_env *env, vm_
     GM_CHECK_EQ(giver.calls, 1);
 }
 
+static void set_lazy(vm_t *vm, unsigned frame_bits_max, unsigned around_bits)
+{
+    struct guestmem_policy policy;
+
+    guestmem_policy_default(&policy);
+    policy.populate = GUESTMEM_POPULATE_LAZY;
+    policy.frame_bits_max = frame_bits_max;
+    policy.populate_around_bits = around_bits;
+    GM_CHECK_EQ(guestmem_set_policy(vm, &policy), GUESTMEM_OK);
+}
+
+/* With the defect it maps all of it, or fails for want of memory. */
+static void D10_the_first_access_to_a_deferred_gibibyte_takes_one_frame(struct gm_env *env, vm_t *vm)
+{
+    static const unsigned bits[] = {GM_BITS_4K, GM_BITS_2M};
+    struct guestmem_stats stats;
+
+    for (unsigned i = 0; i < 2; i++) {
+        uintptr_t at = (1 + 2 * i) * BASE + GM_GIB / 2;
+
+        set_lazy(vm, bits[i], 0);
+        GM_CHECK_EQ(vm_ram_register_at(vm, (1 + 2 * i) * BASE, GM_GIB, false), 0);
+        GM_CHECK_EQ(gm_env_fault(vm, at + 0x128, 8), FAULT_RESTART);
+        GM_CHECK_LEAF(env, vm, at, bits[i], "rw", false);
+        GM_CHECK_NO_LEAF(env, vm, at + ((uintptr_t)1 << bits[i]));
+        GM_CHECK_NO_LEAF(env, vm, at - GM_PAGE);
+        GM_CHECK_EQ(guestmem_get_stats(vm, &stats), GUESTMEM_OK);
+        GM_CHECK_EQ(stats.frames[0] + stats.frames[1] + stats.frames[2], 1 + i);
+    }
+}
+
+static void what_surrounds_an_access_comes_if_the_policy_says_so(struct gm_env *env, vm_t *vm)
+{
+    struct guestmem_stats stats;
+
+    set_lazy(vm, GM_BITS_4K, 14);
+    GM_CHECK_EQ(vm_ram_register_at(vm, BASE + GM_PAGE, 10 * GM_PAGE, false), 0);
+    GM_CHECK_EQ(gm_env_fault(vm, BASE + 6 * GM_PAGE, 4), FAULT_RESTART);
+    GM_CHECK_NO_LEAF(env, vm, BASE + 3 * GM_PAGE);
+    for (unsigned page = 4; page < 8; page++) {
+        GM_CHECK_LEAF(env, vm, BASE + page * GM_PAGE, GM_BITS_4K, "rw", false);
+    }
+    GM_CHECK_NO_LEAF(env, vm, BASE + 8 * GM_PAGE);
+    GM_CHECK_EQ(gm_env_fault(vm, BASE + 3 * GM_PAGE, 4), FAULT_RESTART);
+    GM_CHECK_LEAF(env, vm, BASE + GM_PAGE, GM_BITS_4K, "rw", false);
+    GM_CHECK_EQ(guestmem_get_stats(vm, &stats), GUESTMEM_OK);
+    GM_CHECK_EQ(stats.frames[0], 7);
+    GM_CHECK_EQ(stats.frames_around, 5);
+    GM_CHECK_EQ(stats.faults_populated, 2);
+}
+
+/* Nothing has changed, and the same access succeeds later. */
+static void an_access_that_lacks_memory_is_an_error_that_says_so(struct gm_env *env, vm_t *vm)
+{
+    const struct guestmem_failure *failure;
+    struct guestmem_stats stats;
+
+    set_lazy(vm, GM_BITS_4K, 16);
+    GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 10 * GM_PAGE, false), 0);
+    CHANGES_NOTHING(env, gm_env_fail(env, GM_FAIL_OBJECT, 1, true);
+                    GM_CHECK_EQ(gm_env_fault(vm, BASE + 6 * GM_PAGE + 4, 4), FAULT_ERROR);
+                    gm_env_fail(env, 0, 0, false));
+    failure = guestmem_last_failure(vm);
+    GM_CHECK_EQ(failure->error, GUESTMEM_ENOFRAME);
+    GM_CHECK_EQ(failure->base, BASE + 6 * GM_PAGE + 4);
+    GM_CHECK_EQ(failure->size, 4);
+    GM_CHECK_EQ(gm_env_fault(vm, BASE + 6 * GM_PAGE + 4, 4), FAULT_RESTART);
+    GM_CHECK_EQ(guestmem_get_stats(vm, &stats), GUESTMEM_OK);
+    GM_CHECK_EQ(stats.faults_failed, 1);
+    GM_CHECK_EQ(stats.faults_populated, 1);
+}
+
 /* With the defect all of these are mapped cacheable. */
 static void D15_devices_are_mapped_as_device_memory(struct gm_env *env, vm_t *vm)
 {
@@ -351,6 +423,9 @@ static const struct gm_case cases[] = {
     GM_CASE(D10_deferred_frames_come_one_by_one_from_a_copy_of_the_array),
     GM_CASE(D10_a_deferred_iterator_is_asked_for_the_page_of_the_access),
     GM_CASE(D10_a_deferred_large_frame_covers_the_access),
+    GM_CASE(D10_the_first_access_to_a_deferred_gibibyte_takes_one_frame),
+    GM_CASE(what_surrounds_an_access_comes_if_the_policy_says_so),
+    GM_CASE(an_access_that_lacks_memory_is_an_error_that_says_so),
     GM_CASE(D15_devices_are_mapped_as_device_memory),
     GM_CASE_WITH(D15_devices_are_mapped_as_device_memory, .boot_frames = true),
     GM_CASE(D15_a_reservation_can_say_otherwise),

@@ -18,6 +18,9 @@ enum {
     GC_LDR_X2_8 = 0xf9400422,     /* ldr x2, [x1, #8] */
     GC_STP_X2_X3 = 0xa9000c22,    /* stp x2, x3, [x1] */
     GC_ST1 = 0x4c007020,          /* st1 {v0.16b}, [x1] */
+    GC_LDADD_X2_X0 = 0xf8220020,  /* ldadd x2, x0, [x1] */
+    GC_CAS_X2_X3 = 0xc8a27c23,    /* cas x2, x3, [x1] */
+    GC_CASP_X2_X4 = 0x48227c24,   /* casp x2, x3, x4, x5, [x1] */
     GC_DC_ZVA_X1 = 0xd50b7421,    /* dc zva, x1 */
     GC_STXR_W5_X3 = 0xc8057c23,   /* stxr w5, x3, [x1] */
     GC_MOVZ_X0_0X77 = 0xd2800ee0, /* mov x0, #0x77 */
@@ -65,6 +68,9 @@ static const struct access accesses[] = {
     {"load of structures over the border", -8, 3, true, {GC_LD1, GC_NOP}},
     {"store of structures", 64, 2, true, {GC_ST1, GC_NOP}},
     {"store of structures over the border", -8, 3, true, {GC_ST1, GC_NOP}},
+    {"atomic addition", 8, 2, true, {GC_LDADD_X2_X0, GC_NOP}},
+    {"compare and swap", 8, 2, true, {GC_CAS_X2_X3, GC_NOP}},
+    {"compare and swap of a pair", 16, 2, true, {GC_CASP_X2_X4, GC_NOP}},
     {"clearing a cache line", 64, 2, true, {GC_DC_ZVA_X1, GC_NOP}},
 };
 
