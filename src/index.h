@@ -17,10 +17,10 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "atomics.h"
 #include "range_index.h"
 #include "room.h"
 

@@ -18,13 +18,13 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <guestmem/threads.h>
 
+#include "atomics.h"
 #include "lookup_cache.h"
 
 struct gm_space;

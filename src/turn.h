@@ -8,8 +8,9 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
+
+#include "atomics.h"
 
 struct gm_space;
 

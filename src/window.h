@@ -14,12 +14,13 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <guestmem/guestmem.h>
+
+#include "atomics.h"
 
 struct gm_space;
 
