@@ -218,6 +218,7 @@ const struct sweep_call *sweep_call_at(size_t index)
     static const struct sweep_table *const tables[] = {
         &sweep_reserve_calls,  &sweep_map_calls,     &sweep_ram_calls,
         &sweep_guestmem_calls, &sweep_threads_calls, &sweep_vspace_calls,
+        &sweep_access_calls,
     };
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {

@@ -96,6 +96,7 @@ extern const struct sweep_table sweep_ram_calls;
 extern const struct sweep_table sweep_guestmem_calls;
 extern const struct sweep_table sweep_threads_calls;
 extern const struct sweep_table sweep_vspace_calls;
+extern const struct sweep_table sweep_access_calls;
 
 #define SWEEP_TABLE(calls) {calls, sizeof(calls) / sizeof((calls)[0])}
 

@@ -33,6 +33,8 @@ static const struct {
     {"guestmem_read_begin", "void: opens a section"},
     {"guestmem_read_end", "void: ends a section"},
     {"guestmem_generation", "reads a number"},
+    {"guestmem_swap", "turns the bytes of a number; so do the two made of it"},
+    {"guestmem_span_is_valid", "compares two numbers"},
     {"guestmem_reservation_at", "a look-up: NULL means that nothing is there"},
     {"vspace.get_cap", "a look-up: 0 means that nothing is there"},
     {"vspace.get_root", "reads a field"},
