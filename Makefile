@@ -8,7 +8,7 @@ DESTDIR ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench install clean setup
+.PHONY: help demo check bench spin install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -24,13 +24,18 @@ demo: setup build/build.ninja ## Boot U-Boot in a VM, check memory from its prom
 	@cmake --build build -j $(JOBS) --target guestmem-run
 	@build/tools/guestmem-run/guestmem-run --script tools/guestmem-run/share/demo.script --map --stats
 
-check: setup ## Run all tests: release, ASan+UBSan, headers, installation
+check: ## Run all tests: release, ASan+UBSan, TSan, headers, installation
+	@scripts/setup.sh check
 	@JOBS=$(JOBS) scripts/check.sh
 
 bench: build/build.ninja ## Measure; results in build/bench.json
 	@scripts/setup.sh bench
 	@cmake --build build -j $(JOBS)
 	@scripts/bench.sh
+
+spin: ## Search the model of concurrent readers (proof/spin) through
+	@scripts/setup.sh spin
+	@proof/spin/check.sh
 
 install: setup build/build.ninja ## Install to PREFIX (default /usr/local), staged under DESTDIR
 	@cmake --build build -j $(JOBS)

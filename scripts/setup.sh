@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright 2026 the guestmem authors
 #
-# setup.sh [bench]: see to it that what the build needs is there. It looks for the things
+# setup.sh [bench|check|spin]: see to it that what the build needs is there. It looks for the things
 # themselves (commands, headers, the firmware), so it works on any system; what is missing is
-# installed where there is apt-get, and named where there isn't. Nothing missing: nothing done.
+# installed where there is apt-get, and named where there isn't. Nothing missing: nothing done. What
+# check only wants, its tests skip, saying so, where it can't be had.
 set -eu
 
 missing_things=""
@@ -45,9 +46,16 @@ look() {
     need_header cmocka.h libcmocka-dev
     firmware=/usr/lib/u-boot/qemu_arm64/u-boot.bin
     [ -r "$firmware" ] || missing "U-Boot for QEMU's arm64 machine, $firmware" u-boot-qemu
-    if [ "$goal" = bench ]; then
-        need_command valgrind valgrind
-    fi
+    case $goal in
+    bench) need_command valgrind valgrind ;;
+    spin) need_command spin spin ;;
+    esac
+}
+
+# Tools of tests that are skipped without them.
+look_for_wanted() {
+    command -v valgrind >/dev/null 2>&1 || wanted_packages="$wanted_packages valgrind"
+    command -v spin >/dev/null 2>&1 || wanted_packages="$wanted_packages spin"
 }
 
 complain() {
@@ -57,24 +65,34 @@ complain() {
 }
 
 goal=${1:-build}
+wanted_packages=""
 look
-[ -n "$missing_packages" ] || exit 0
+[ "$goal" != check ] || look_for_wanted
+[ -n "$missing_packages$wanted_packages" ] || exit 0
+if [ -z "$missing_packages" ] && ! command -v apt-get >/dev/null 2>&1; then
+    exit 0
+fi
 
 command -v apt-get >/dev/null 2>&1 ||
     complain "there is no apt-get here to install them with: please install them, then try again"
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 || [ -n "$missing_packages" ] || exit 0
     command -v sudo >/dev/null 2>&1 ||
         complain "not root, and no sudo: as root, run  apt-get install$missing_packages"
     as_root=sudo
 fi
 
-echo "setup: missing:$missing_things"
-echo "setup: installing$missing_packages"
+[ -z "$missing_things" ] || echo "setup: missing:$missing_things"
+echo "setup: installing$missing_packages$wanted_packages"
 $as_root apt-get update -qq || echo "setup: going on with the package lists of before" >&2
-# shellcheck disable=SC2086 # a list of words
-$as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends $missing_packages
+install() {
+    # shellcheck disable=SC2068 # lists of words
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends $@
+}
+[ -z "$missing_packages" ] || install "$missing_packages"
+[ -z "$wanted_packages" ] || install "$wanted_packages" || echo "setup: going on without$wanted_packages" >&2
 
 look
 [ -z "$missing_packages" ] || complain "still missing after apt-get install"
