@@ -277,6 +277,14 @@ static void register_ram(struct unit *u, unsigned around_bits)
     assert_int_equal(vm_ram_register_at(&u->vm, BASE, 2 * AROUND_PAGES * PAGE, false), 0);
 }
 
+/* One page is there already: what a second one takes isn't lent, and neighbours take more of it. */
+static void register_ram_with_a_page(struct unit *u, unsigned around_bits)
+{
+    register_ram(u, around_bits);
+    assert_int_equal(guestmem_populate(&u->vm, BASE + (2 * AROUND_PAGES - 1) * PAGE, PAGE),
+                     GUESTMEM_OK);
+}
+
 static void free_ram(struct unit *u)
 {
     assert_int_equal(vm_free_reserved_memory(&u->vm, guestmem_reservation_at(&u->vm, BASE)), 0);
@@ -295,12 +303,12 @@ static void a_neighbour_that_can_not_be_had_is_no_failure(void **state)
     unsigned some = 0;
     size_t needed;
 
-    register_ram(u, 0);
+    register_ram_with_a_page(u, 0);
     needed = unit_fail_each(u, fault_in_the_middle, discard);
     assert_true(needed > 4);
     alone = unit_snapshot(u);
     free_ram(u);
-    register_ram(u, 16);
+    register_ram_with_a_page(u, 16);
     for (unsigned sticky = 0; sticky < 2; sticky++) {
         bool struck = true;
 
@@ -315,7 +323,7 @@ static void a_neighbour_that_can_not_be_had_is_no_failure(void **state)
             unit_check_leaf(u, BASE + 5 * PAGE, 12);
             came = u->space->stats.frames_around - before;
             assert_true(came <= AROUND_PAGES - 1);
-            assert_int_equal(u->space->stats.frames[0], came + 1);
+            assert_int_equal(u->space->stats.frames[0], came + 2);
             without += came == 0;
             some += came > 0 && came < AROUND_PAGES - 1;
             if (came == 0) {
@@ -325,7 +333,7 @@ static void a_neighbour_that_can_not_be_had_is_no_failure(void **state)
                 guestmem_host_snapshot_free(now);
             }
             free_ram(u);
-            register_ram(u, 16);
+            register_ram_with_a_page(u, 16);
         }
     }
     guestmem_host_snapshot_free(alone);
