@@ -12,7 +12,8 @@
 #include "view.h"
 #include "window.h"
 
-/* Map the second cap of one frame, in `slot`, in the VMM. There is room to note it. */
+/* Map the second cap of one frame, in `slot`, in the VMM, unless its view's making did. There is
+ * room to note it. */
 static int make_one(struct gm_space *space, struct gm_backing *backing,
                     const struct gm_extent *frame, uint64_t page, seL4_CPtr slot)
 {
@@ -25,10 +26,13 @@ static int make_one(struct gm_space *space, struct gm_backing *backing,
                              .device = frame->device,
                              .owned = 1,
                              .fresh = 1};
-    int error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page),
+    int error = 0;
+
+    if (view->reservation != NULL) {
+        error = vspace_map_pages_at_vaddr(space->vmm, &copy.cptr, NULL, gm_view_address(view, page),
                                           1, gm_arch_frame_bits[frame->size],
                                           (reservation_t){view->reservation});
-
+    }
     if (error != 0) {
         return gm_fail(space, GUESTMEM_EVMM, "map a view in the VMM", error);
     }

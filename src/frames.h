@@ -81,7 +81,7 @@ struct gm_memory {
 /* Addresses of the VMM that show guest pages; see alias.h. */
 struct gm_view {
     uintptr_t base;    /* where the VMM sees `page` */
-    void *reservation; /* the reservation_t of the VMM's vspace */
+    void *reservation; /* the reservation_t of the VMM's vspace; NULL: one page, mapped without */
     uint32_t page;
     uint32_t pages : 20;
     uint32_t slot : 12; /* its place in the window (window.h); 0: none, it is kept */

@@ -77,6 +77,20 @@ static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_
     return error;
 }
 
+/* A single page is mapped straight away, wherever the VMM has room: that takes no reservation of
+ * its addresses, which costs as much as the mapping. */
+static int map_page(struct gm_space *space, struct gm_view *view, bool device, seL4_CPtr copy)
+{
+    void *base = vspace_map_pages(space->vmm, &copy, NULL, seL4_AllRights, 1, gm_arch_frame_bits[0],
+                                  !device);
+
+    if (base == NULL) {
+        return gm_fail(space, GUESTMEM_EVMM, "map a view in the VMM", 0);
+    }
+    view->base = (uintptr_t)base;
+    return GUESTMEM_OK;
+}
+
 int gm_view_make(struct gm_space *space, struct vm_memory_reservation *res, struct gm_views *views,
                  uint64_t page, unsigned size, bool device, seL4_CPtr copy)
 {
@@ -96,7 +110,8 @@ int gm_view_make(struct gm_space *space, struct vm_memory_reservation *res, stru
         error = gm_window_claim(space, bytes_of(&view), &slot);
     }
     if (error == GUESTMEM_OK) {
-        error = reserve(space, &view, size, device, copy);
+        error = view.pages == 1 ? map_page(space, &view, device, copy)
+                                : reserve(space, &view, size, device, copy);
     }
     if (error != GUESTMEM_OK) {
         return error;
@@ -106,7 +121,9 @@ int gm_view_make(struct gm_space *space, struct vm_memory_reservation *res, stru
         view.slot = slot & 0xfffu;
     }
     at = first_above(views, view.page);
-    memmove(&views->at[at + 1], &views->at[at], (views->count - at) * sizeof(views->at[0]));
+    if (at < views->count) {
+        memmove(&views->at[at + 1], &views->at[at], (views->count - at) * sizeof(views->at[0]));
+    }
     views->at[at] = view;
     views->count++;
     return GUESTMEM_OK;
@@ -115,7 +132,9 @@ int gm_view_make(struct gm_space *space, struct vm_memory_reservation *res, stru
 static void release(struct gm_space *space, const struct gm_view *view)
 {
     gm_window_leave(space, view->slot);
-    vspace_free_reservation(space->vmm, (reservation_t){view->reservation});
+    if (view->reservation != NULL) {
+        vspace_free_reservation(space->vmm, (reservation_t){view->reservation});
+    }
 }
 
 void gm_view_drop(struct gm_space *space, struct gm_views *views, uint64_t page)

@@ -23,10 +23,10 @@ static inline void *gm_view_address(const struct gm_view *view, uint64_t page)
 }
 
 /* Set addresses aside for the frame of this size at `page`, if there are none yet; `copy` is the
- * cap that is to be mapped there next. Evicts other views where the policy is a window.
- * GUESTMEM_EVMM. */
-int gm_view_make(struct gm_space *space, struct vm_memory_reservation *res,
-                 struct gm_views *views, uint64_t page, unsigned size, bool device, seL4_CPtr copy);
+ * cap that is to be mapped there next, or, in a view of one page, is mapped by now. Evicts other
+ * views where the policy is a window. GUESTMEM_EVMM. */
+int gm_view_make(struct gm_space *space, struct vm_memory_reservation *res, struct gm_views *views,
+                 uint64_t page, unsigned size, bool device, seL4_CPtr copy);
 
 /* Give the view that holds `page` back. */
 void gm_view_drop(struct gm_space *space, struct gm_views *views, uint64_t page);
