@@ -41,6 +41,7 @@ struct gm_extent {
     uint32_t rights : 2; /* the guest's */
     uint32_t device : 1; /* mapped as device memory */
     uint32_t owned : 1;  /* cap and slot are the library's */
+    uint32_t lent : 1;   /* owned, but by a block of pages (page_block.h), to which they return */
     uint32_t fresh : 1;  /* made by the call that is under way: goes if it fails */
 };
 

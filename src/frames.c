@@ -45,29 +45,19 @@ static void release(struct gm_space *space, const struct gm_source *source,
     }
 }
 
-/* Delete all that was made from a cap: an untyped's frames, or the copies of a frame that others
- * hold, since the memory goes back and may be another guest's next. */
-static void revoke(struct gm_space *space, seL4_CPtr cap)
-{
-    cspacepath_t path;
-
-    vka_cspace_make_path(space->vka, cap, &path);
-    vka_cnode_revoke(&path);
-}
-
-/* All children of each untyped go in one call, the single frames one by one. */
+/* All children of each untyped go in one call, the single frames one by one, and with them the
+ * copies that others hold: the memory goes back and may be another guest's next. */
 static void delete_frames(struct gm_space *space, struct gm_memory *memory)
 {
-    cspacepath_t path;
-
     for (size_t i = 0; i < memory->untypeds.count; i++) {
-        revoke(space, memory->untypeds.at[i].cptr);
+        gm_slot_revoke(space, memory->untypeds.at[i].cptr);
     }
     for (size_t i = 0; i < memory->singles.count; i++) {
-        if (memory->singles.at[i].kind != GM_HOLDING_COOKIE) {
-            revoke(space, memory->singles.at[i].cptr);
-            vka_cspace_make_path(space->vka, memory->singles.at[i].cptr, &path);
-            vka_cnode_delete(&path);
+        const struct gm_holding *holding = &memory->singles.at[i];
+
+        if (holding->kind == GM_HOLDING_FRAME || holding->kind == GM_HOLDING_BOOT) {
+            gm_slot_revoke(space, holding->cptr);
+            gm_slot_empty(space, holding->cptr);
         }
     }
 }
@@ -88,7 +78,7 @@ void gm_frames_give(struct gm_space *space, const struct gm_source *source,
     for (size_t i = 0; i < memory->frames.count; i++) {
         const struct gm_extent *extent = &memory->frames.at[i];
 
-        for (uint32_t f = 0; extent->owned && f < extent->count; f++) {
+        for (uint32_t f = 0; extent->owned && !extent->lent && f < extent->count; f++) {
             gm_slot_give(space, extent->cptr + f);
         }
         if (!extent->owned) {
@@ -112,8 +102,10 @@ static void give_frame(struct gm_space *space, struct gm_memory *memory, seL4_CP
         list = &memory->untypeds;
         holding = gm_holdings_below(list, page);
     }
-    revoke(space, frame);
-    gm_slot_clear(space, frame);
+    if (holding->kind != GM_HOLDING_LENT) {
+        gm_slot_revoke(space, frame);
+        gm_slot_clear(space, frame);
+    }
     holding->live--;
     if (holding->live == 0) {
         last = *holding;

@@ -7,10 +7,11 @@
  *      source  --take-->  load { frames, holdings }  --moved or merged into-->  backing
  *
  * Memory is held in untypeds as large as the allocator has them (policy: untyped_bits_max), each
- * retyped into many frames at once; a single frame is held as itself.
+ * retyped into many frames at once; a single frame is held as itself, or lent by a block of pages
+ * that single ones come from (page_block.h).
  *
- *      holding   [ untyped 16 MiB                   ][frame]
- *      extents   [2M|2M|2M|2M|2M|2M|2M|2M           ][4K   ]
+ *      holding   [ untyped 16 MiB                   ][frame]    [lent]
+ *      extents   [2M|2M|2M|2M|2M|2M|2M|2M           ][4K   ]    [4K  ]
  */
 #pragma once
 
@@ -35,6 +36,7 @@ struct gm_source {
     uint8_t kind;       /* enum gm_source_kind */
     uint8_t is_ram;     /* device RAM counts as RAM: cleared, and mapped cacheable */
     uint8_t array_size; /* index of the array's frame size */
+    uint8_t alone;      /* no page of it is to come from a block of pages */
     uint8_t no_rights;  /* GM_RIGHT_* bits that the guest doesn't get to memory of ours */
     uintptr_t skew;
     memory_map_iterator_fn iterator;
@@ -48,6 +50,7 @@ enum gm_holding_kind {
     GM_HOLDING_UNTYPED, /* frames are its children */
     GM_HOLDING_FRAME,   /* the frame itself, taken from the allocator */
     GM_HOLDING_BOOT, /* the frame itself, from boot information: nothing to give back but the cap */
+    GM_HOLDING_LENT, /* the frame, lent by a block (page_block.h), which `ut` points to */
     GM_HOLDING_COOKIE, /* a caller's frame, whose untyped came as a cookie (vspace_map_pages) */
 };
 

@@ -7,6 +7,7 @@
  *      for each piece of the plan (equal frames):
  *          the largest untyped that the allocator has and the piece can use, cut by bulk retypes;
  *          or a single frame; or, by address, a frame of boot information
+ *      a page that create_* makes: lent by a block of pages, before all that
  *      nothing of that size: the same with the next smaller frames
  */
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "frames_sources.h"
 #include "holding.h"
 #include "memory_kind.h"
+#include "page_block.h"
 #include "place.h"
 #include "reservation.h"
 #include "slots.h"
@@ -34,6 +36,7 @@ struct taking {
     struct gm_memory *load;
     uintptr_t base;    /* address of page 0 */
     unsigned bits_max; /* larger untypeds than this weren't to be had */
+    enum { BLOCKS_NEVER, BLOCKS_LAST, BLOCKS_FIRST } blocks; /* when a page may be a lent one */
     enum { CLEAR_UNKNOWN, CLEAR_NOT, CLEAR } clear; /* frames of the object at hand */
 };
 
@@ -115,7 +118,7 @@ static bool is_device(struct taking *taking, uintptr_t paddr, bool boot)
 }
 
 /* Clear a frame that isn't mapped yet, through a view of the VMM's that goes again. */
-static int clear_frame(struct gm_space *space, seL4_CPtr frame, unsigned size)
+int gm_memory_clear(struct gm_space *space, seL4_CPtr frame, unsigned size)
 {
     size_t bytes = (size_t)1 << gm_arch_frame_bits[size];
     reservation_t reservation;
@@ -168,7 +171,7 @@ static int clear_device_ram(struct taking *taking, const struct gm_extent *exten
     int error = taking->clear == CLEAR_UNKNOWN ? find_clear(taking, extent->cptr) : GUESTMEM_OK;
 
     for (uint32_t i = 0; error == GUESTMEM_OK && taking->clear == CLEAR && i < extent->count; i++) {
-        error = clear_frame(taking->space, extent->cptr + i, extent->size);
+        error = gm_memory_clear(taking->space, extent->cptr + i, extent->size);
     }
     return error;
 }
@@ -295,40 +298,77 @@ static int take_untyped(struct taking *taking, const struct gm_piece *piece, uns
     return cut_untyped(taking, taking->load->untypeds.count - 1, is_device(taking, paddr, false));
 }
 
-/* The first frame of the piece as an object of its own. */
+/* A page lent by a block; `or_make`: by a new one if need be. GUESTMEM_ENOFRAME and others: none. */
+static int take_lent(struct taking *taking, bool or_make, struct gm_holding *holding)
+{
+    struct gm_page_block *block;
+    int error = gm_page_block_take(taking->space, &holding->cptr, &block);
+
+    if (error != GUESTMEM_OK && or_make &&
+        taking->policy->untyped_bits_max >= GM_PAGE_BLOCK_BITS) {
+        error = gm_page_block_take_new(taking->space, most_at_once(taking, 0), &holding->cptr,
+                                       &block);
+    }
+    if (error == GUESTMEM_OK) {
+        holding->kind = GM_HOLDING_LENT;
+        holding->ut = (seL4_Word)block;
+        taking->clear = CLEAR_NOT;
+    }
+    return error;
+}
+
+/* One frame, of its own if possible: from the allocator or, by address, of boot information. */
+static int take_own(struct taking *taking, unsigned size, uintptr_t paddr,
+                    struct gm_holding *holding)
+{
+    cspacepath_t path;
+    int error = take_object(taking, gm_arch_frame_type(size), gm_arch_frame_bits[size], paddr,
+                            &path, &holding->ut);
+
+    if (error == GUESTMEM_ENOFRAME) {
+        holding->kind = GM_HOLDING_BOOT;
+        error = take_boot_frame(taking, size, paddr, &path);
+    }
+    if (error == GUESTMEM_ENOFRAME && size == 0 && taking->blocks == BLOCKS_LAST) {
+        return take_lent(taking, false, holding);
+    }
+    taking->clear = CLEAR_UNKNOWN;
+    holding->cptr = path.capPtr;
+    return error;
+}
+
+/* The first frame of the piece by itself. */
 static int take_single(struct taking *taking, const struct gm_piece *piece)
 {
     unsigned bits = gm_arch_frame_bits[piece->size];
     struct gm_holding holding = new_holding(taking, piece, bits, GM_HOLDING_FRAME);
     uintptr_t paddr = piece->base + taking->source->skew;
     struct gm_holding *noted;
-    cspacepath_t path;
-    int error;
+    int error = GUESTMEM_ENOFRAME;
 
     if (gm_holdings_reserve(taking->space, &taking->load->singles, 1) ||
         gm_extents_reserve(taking->space, &taking->load->frames, 1)) {
         return gm_fail(taking->space, GUESTMEM_ENOMEM, "note the frame", 0);
     }
-    error = take_object(taking, gm_arch_frame_type(piece->size), bits, paddr, &path, &holding.ut);
-    if (error == GUESTMEM_ENOFRAME) {
-        holding.kind = GM_HOLDING_BOOT;
-        error = take_boot_frame(taking, piece->size, paddr, &path);
+    if (piece->size == 0 && taking->blocks == BLOCKS_FIRST) {
+        error = take_lent(taking, true, &holding);
+    }
+    if (error != GUESTMEM_OK) {
+        error = take_own(taking, piece->size, paddr, &holding);
     }
     if (error != GUESTMEM_OK) {
         return error;
     }
-    taking->clear = CLEAR_UNKNOWN;
-    holding.cptr = path.capPtr;
-    gm_holdings_insert(&taking->load->singles, holding);
-    noted = gm_holdings_at(&taking->load->singles, holding.page);
+    noted = gm_holdings_insert(&taking->load->singles, holding);
     return add_frames(
         taking, noted,
-        (struct gm_extent){.cptr = path.capPtr,
+        (struct gm_extent){.cptr = holding.cptr,
                            .page = holding.page,
                            .count = 1,
                            .size = piece->size & 3u,
                            .rights = rights_of(taking),
                            .owned = 1,
+                           .lent = holding.kind == GM_HOLDING_LENT,
                            .device = is_device(taking, paddr, holding.kind == GM_HOLDING_BOOT)});
 }
 
@@ -398,8 +438,21 @@ static int take_range(struct taking *taking, uintptr_t base, uintptr_t last, uns
 static struct taking start(struct gm_space *space, struct vm_memory_reservation *res,
                            const struct gm_source *source, struct gm_memory *load)
 {
-    return (struct taking){
-        space, source, &res->policy, load, gm_page_base(res), sizeof(uintptr_t) * 8, CLEAR_UNKNOWN};
+    struct taking taking = {.space = space,
+                            .source = source,
+                            .policy = &res->policy,
+                            .load = load,
+                            .base = gm_page_base(res),
+                            .bits_max = sizeof(uintptr_t) * 8,
+                            .clear = CLEAR_UNKNOWN};
+
+    if (source->kind == GM_SOURCE_ADDRESS || res->kind == GM_RESERVATION_VSPACE) {
+        taking.blocks = BLOCKS_NEVER; /* it has to be that frame; its cap may become the caller's */
+    } else {
+        taking.blocks = res->kind == GM_RESERVATION_CREATED && !source->alone ? BLOCKS_FIRST
+                                                                              : BLOCKS_LAST;
+    }
+    return taking;
 }
 
 int gm_memory_take(struct gm_space *space, struct vm_memory_reservation *res,
@@ -409,6 +462,11 @@ int gm_memory_take(struct gm_space *space, struct vm_memory_reservation *res,
     struct taking taking = start(space, res, source, load);
     unsigned bits = gm_arch_frame_bits[0];
 
+    if (to - from == 1) {
+        struct gm_piece page = {taking.base + (from << bits), 1, 0};
+
+        return take_single(&taking, &page);
+    }
     return take_range(&taking, taking.base + (from << bits), taking.base + ((to << bits) - 1),
                       res->policy.largest);
 }

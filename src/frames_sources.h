@@ -21,6 +21,9 @@ int gm_memory_take_exactly(struct gm_space *space, struct vm_memory_reservation 
                            const struct gm_source *source, uint64_t page, unsigned size,
                            struct gm_memory *load);
 
+/* Clear a frame of ours that is mapped nowhere. GUESTMEM_EVMM, GUESTMEM_EKERNEL. */
+int gm_memory_clear(struct gm_space *space, seL4_CPtr frame, unsigned size);
+
 int gm_given_take(struct gm_space *space, struct vm_memory_reservation *res,
                   const struct gm_source *source, uint64_t from, uint64_t to,
                   struct gm_memory *load);

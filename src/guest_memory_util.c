@@ -72,10 +72,32 @@ int map_ut_alloc_reservation_with_base_paddr(vm_t *vm, uintptr_t paddr,
     return map_source(space, reservation, &source, operation);
 }
 
-/* Reserve one page, back it, map it in the VMM; all or nothing. */
-static int create_page(struct gm_space *space, const struct gm_claim *claim,
-                       const struct gm_source *source, void **view)
+/* Back a page, and map it in the VMM; all or nothing. */
+static int back_page(struct gm_space *space, vm_memory_reservation_t *res,
+                     const struct gm_source *source)
 {
+    struct guestmem_failure failure;
+    int error = gm_backing_make(space, res, source, true);
+
+    if (error == GUESTMEM_OK) {
+        error = gm_alias_make(space, res, 0, 1);
+    }
+    if (error != GUESTMEM_OK) {
+        failure = space->failure;
+        gm_backing_drop(space, res);
+        space->failure = failure;
+    }
+    return error;
+}
+
+/*
+ * Reserve one page, back it, map it in the VMM; all or nothing. Where a block of pages is all that
+ * there is, and leaves nothing for a table, a single page still fits.
+ */
+static int create_page(struct gm_space *space, const struct gm_claim *claim,
+                       struct gm_source *source, void **view)
+{
+    bool makes_block = source->kind == GM_SOURCE_RAM && space->blocks == NULL;
     struct guestmem_failure failure;
     vm_memory_reservation_t *res;
     uint64_t behind;
@@ -84,9 +106,10 @@ static int create_page(struct gm_space *space, const struct gm_claim *claim,
     if (error != GUESTMEM_OK) {
         return error;
     }
-    error = gm_backing_make(space, res, source, true);
-    if (error == GUESTMEM_OK) {
-        error = gm_alias_make(space, res, 0, 1);
+    error = back_page(space, res, source);
+    if (error != GUESTMEM_OK && makes_block) {
+        source->alone = 1;
+        error = back_page(space, res, source);
     }
     if (error != GUESTMEM_OK) {
         failure = space->failure;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "page_block.h"
 #include "space.h"
 
 enum { FIRST_CAPACITY = 2 };
@@ -34,13 +35,16 @@ static size_t first_above(const struct gm_holdings *list, uint64_t page)
     return low;
 }
 
-void gm_holdings_insert(struct gm_holdings *list, struct gm_holding holding)
+struct gm_holding *gm_holdings_insert(struct gm_holdings *list, struct gm_holding holding)
 {
     size_t at = first_above(list, holding.page);
 
-    memmove(&list->at[at + 1], &list->at[at], (list->count - at) * sizeof(list->at[0]));
+    if (at < list->count) {
+        memmove(&list->at[at + 1], &list->at[at], (list->count - at) * sizeof(list->at[0]));
+    }
     list->at[at] = holding;
     list->count++;
+    return &list->at[at];
 }
 
 struct gm_holding *gm_holdings_below(const struct gm_holdings *list, uint64_t page)
@@ -74,6 +78,9 @@ void gm_holding_give(struct gm_space *space, const struct gm_holding *holding)
     case GM_HOLDING_FRAME:
         vka_utspace_free(space->vka, gm_arch_frame_type(holding->size), holding->bits, holding->ut);
         space->stats.untypeds--;
+        break;
+    case GM_HOLDING_LENT:
+        gm_page_block_give(space, (struct gm_page_block *)holding->ut, holding->cptr);
         break;
     default:
         break;

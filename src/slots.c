@@ -44,7 +44,9 @@ int gm_slots_fill(struct gm_space *space, struct gm_slots *slots, size_t count)
 {
     size_t kept = slots->count - slots->used;
 
-    memmove(slots->at, &slots->at[slots->used], kept * sizeof(slots->at[0]));
+    if (kept > 0) {
+        memmove(slots->at, &slots->at[slots->used], kept * sizeof(slots->at[0]));
+    }
     slots->used = 0;
     for (slots->count = kept; slots->count < count; slots->count++) {
         int error = gm_slot_take_plain(space, &slots->at[slots->count]);

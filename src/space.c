@@ -176,6 +176,14 @@ void gm_slot_give(struct gm_space *space, seL4_CPtr slot)
     space->stats.slots--;
 }
 
+void gm_slot_revoke(struct gm_space *space, seL4_CPtr slot)
+{
+    cspacepath_t path;
+
+    vka_cspace_make_path(space->vka, slot, &path);
+    vka_cnode_revoke(&path);
+}
+
 void gm_slot_empty(struct gm_space *space, seL4_CPtr slot)
 {
     cspacepath_t path;

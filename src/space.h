@@ -40,6 +40,7 @@
 #include "turn.h"
 
 struct gm_backing;
+struct gm_page_block;
 struct gm_window;
 
 /* guestmem_policy, packed. */
@@ -138,6 +139,7 @@ struct gm_space {
     struct gm_handles handles;
     struct gm_pools pools;
     struct gm_tables tables[GM_ARCH_LEVEL_COUNT];
+    struct gm_page_block *blocks; /* those with idle pages; see page_block.h */
     struct gm_memory_kind memory_kind;
     struct guestmem_stats stats;
     struct guestmem_failure failure;  /* of the step that failed last */
@@ -223,6 +225,8 @@ int gm_slot_take_plain(struct gm_space *space, seL4_CPtr *slot);
 int gm_slot_take(struct gm_space *space, cspacepath_t *path);
 /* Give an empty slot back. */
 void gm_slot_give(struct gm_space *space, seL4_CPtr slot);
+/* Delete all that was made from the cap in a slot: an untyped's frames, or a frame's copies. */
+void gm_slot_revoke(struct gm_space *space, seL4_CPtr slot);
 /* Delete what is in a slot; and give it back. */
 void gm_slot_empty(struct gm_space *space, seL4_CPtr slot);
 void gm_slot_clear(struct gm_space *space, seL4_CPtr slot);
