@@ -72,7 +72,8 @@ static bool joins(const struct gm_extent *a, const struct gm_extent *b)
 {
     return gm_extent_end(a) == b->page && a->cptr + a->count == b->cptr && a->size == b->size &&
            a->rights == b->rights && a->device == b->device && a->owned == b->owned &&
-           a->lent == b->lent && a->fresh == b->fresh && (uint64_t)a->count + b->count <= EXTENT_COUNT_MAX;
+           a->lent == b->lent && a->fresh == b->fresh &&
+           (uint64_t)a->count + b->count <= EXTENT_COUNT_MAX;
 }
 
 static void open_at(struct gm_extents *list, size_t at, struct gm_extent extent)

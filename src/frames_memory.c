@@ -37,7 +37,7 @@ struct taking {
     uintptr_t base;    /* address of page 0 */
     unsigned bits_max; /* larger untypeds than this weren't to be had */
     enum { BLOCKS_NEVER, BLOCKS_LAST, BLOCKS_FIRST } blocks; /* when a page may be a lent one */
-    enum { CLEAR_UNKNOWN, CLEAR_NOT, CLEAR } clear; /* frames of the object at hand */
+    enum { CLEAR_UNKNOWN, CLEAR_NOT, CLEAR } clear;          /* frames of the object at hand */
 };
 
 static bool by_address(const struct taking *taking)
@@ -298,16 +298,16 @@ static int take_untyped(struct taking *taking, const struct gm_piece *piece, uns
     return cut_untyped(taking, taking->load->untypeds.count - 1, is_device(taking, paddr, false));
 }
 
-/* A page lent by a block; `or_make`: by a new one if need be. GUESTMEM_ENOFRAME and others: none. */
+/* A page lent by a block; `or_make`: by a new one if need be. GUESTMEM_ENOFRAME and others: none.
+ */
 static int take_lent(struct taking *taking, bool or_make, struct gm_holding *holding)
 {
     struct gm_page_block *block;
     int error = gm_page_block_take(taking->space, &holding->cptr, &block);
 
-    if (error != GUESTMEM_OK && or_make &&
-        taking->policy->untyped_bits_max >= GM_PAGE_BLOCK_BITS) {
-        error = gm_page_block_take_new(taking->space, most_at_once(taking, 0), &holding->cptr,
-                                       &block);
+    if (error != GUESTMEM_OK && or_make && taking->policy->untyped_bits_max >= GM_PAGE_BLOCK_BITS) {
+        error =
+            gm_page_block_take_new(taking->space, most_at_once(taking, 0), &holding->cptr, &block);
     }
     if (error == GUESTMEM_OK) {
         holding->kind = GM_HOLDING_LENT;
@@ -317,7 +317,8 @@ static int take_lent(struct taking *taking, bool or_make, struct gm_holding *hol
     return error;
 }
 
-/* One frame, of its own if possible: from the allocator or, by address, of boot information. */
+/* One frame of its own: from the allocator, or by address of boot information. Where the allocator
+ * has none, what a block has idle does. */
 static int take_own(struct taking *taking, unsigned size, uintptr_t paddr,
                     struct gm_holding *holding)
 {
@@ -332,8 +333,10 @@ static int take_own(struct taking *taking, unsigned size, uintptr_t paddr,
     if (error == GUESTMEM_ENOFRAME && size == 0 && taking->blocks == BLOCKS_LAST) {
         return take_lent(taking, false, holding);
     }
-    taking->clear = CLEAR_UNKNOWN;
-    holding->cptr = path.capPtr;
+    if (error == GUESTMEM_OK) {
+        taking->clear = CLEAR_UNKNOWN;
+        holding->cptr = path.capPtr;
+    }
     return error;
 }
 
@@ -449,8 +452,8 @@ static struct taking start(struct gm_space *space, struct vm_memory_reservation 
     if (source->kind == GM_SOURCE_ADDRESS || res->kind == GM_RESERVATION_VSPACE) {
         taking.blocks = BLOCKS_NEVER; /* it has to be that frame; its cap may become the caller's */
     } else {
-        taking.blocks = res->kind == GM_RESERVATION_CREATED && !source->alone ? BLOCKS_FIRST
-                                                                              : BLOCKS_LAST;
+        taking.blocks =
+            res->kind == GM_RESERVATION_CREATED && !source->alone ? BLOCKS_FIRST : BLOCKS_LAST;
     }
     return taking;
 }

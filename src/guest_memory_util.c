@@ -91,8 +91,8 @@ static int back_page(struct gm_space *space, vm_memory_reservation_t *res,
 }
 
 /*
- * Reserve one page, back it, map it in the VMM; all or nothing. Where a block of pages is all that
- * there is, and leaves nothing for a table, a single page still fits.
+ * Reserve one page, back it, map it in the VMM; all or nothing. A new block of pages may take the
+ * last memory or slots, so that a table or the view has none: a page by itself may still do.
  */
 static int create_page(struct gm_space *space, const struct gm_claim *claim,
                        struct gm_source *source, void **view)

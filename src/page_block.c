@@ -50,8 +50,8 @@ static int take_untyped(struct gm_space *space, struct gm_page_block *block)
     if (error != GUESTMEM_OK) {
         return error;
     }
-    error = vka_utspace_alloc(space->vka, &path, seL4_UntypedObject, GM_PAGE_BLOCK_BITS,
-                              &block->ut);
+    error =
+        vka_utspace_alloc(space->vka, &path, seL4_UntypedObject, GM_PAGE_BLOCK_BITS, &block->ut);
     if (error != 0) {
         gm_slot_give(space, path.capPtr);
         return gm_fail(space, GUESTMEM_ENOFRAME, "take memory from the allocator", error);
@@ -79,9 +79,9 @@ static int make_pages(struct gm_space *space, size_t most, struct gm_page_block 
     error = gm_slots_fill(space, &slots, GM_PAGE_BLOCK_PAGES);
     while (error == GUESTMEM_OK && slots.used < slots.count) {
         size_t run = gm_slots_run(space, &slots, most, &path);
-        int answer = (int)seL4_Untyped_Retype(block->untyped, gm_arch_frame_type(0),
-                                              gm_arch_frame_bits[0], path.root, path.dest,
-                                              path.destDepth, path.offset, run);
+        int answer =
+            (int)seL4_Untyped_Retype(block->untyped, gm_arch_frame_type(0), gm_arch_frame_bits[0],
+                                     path.root, path.dest, path.destDepth, path.offset, run);
 
         slots.used += run;
         if (answer != seL4_NoError) {

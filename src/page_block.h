@@ -31,8 +31,8 @@ enum {
 };
 
 /*
- * Lend an idle page, cleared, mapped nowhere. GUESTMEM_ENOFRAME: there is none, which isn't noted as
- * a failure; what clearing it gives: GUESTMEM_EVMM, GUESTMEM_EKERNEL.
+ * Lend an idle page, cleared, mapped nowhere. GUESTMEM_ENOFRAME: there is none, which isn't noted
+ * as a failure; what clearing it gives: GUESTMEM_EVMM, GUESTMEM_EKERNEL.
  */
 int gm_page_block_take(struct gm_space *space, seL4_CPtr *page, struct gm_page_block **block);
 

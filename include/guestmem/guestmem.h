@@ -192,7 +192,7 @@ struct guestmem_stats {
     size_t alias_frames[GUESTMEM_SIZE_COUNT]; /* mapped in the VMM */
     size_t fallbacks[GUESTMEM_SIZE_COUNT]; /* times that memory was too fragmented for this size */
     size_t reservations;
-    size_t slots;    /* cap slots that the library holds: frames, aliases, tables, untypeds */
+    size_t slots;    /* cap slots that it holds: frames, idle pages, aliases, tables, untypeds */
     size_t untypeds; /* untyped objects and single frames taken from the allocator */
     size_t tables;   /* stage-2 tables below the root */
     size_t bytes;    /* of book-keeping, from malloc; without the fixed part of a VM */

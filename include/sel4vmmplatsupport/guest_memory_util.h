@@ -29,6 +29,8 @@ extern "C" {
  * attributes as the guest; the guest sees it with `rights`, and what they forbid calls the
  * callback.
  *   Needs:   `addr` aligned to 4 KiB, unclaimed; a callback.
+ *   Owns:    the page, of 64 KiB that the VM's created pages share: they, and a slot for each page
+ *            of them, go back with the last page in use. Where 64 KiB can't be had, a single page.
  *   Returns: where the VMM sees the page, valid until guestmem_created_destroy(); or NULL.
  */
 void *create_allocated_reservation_frame(vm_t *vm, uintptr_t addr, seL4_CapRights_t rights,
