@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include <guestmem/guestmem.h>
 #include <sel4/sel4.h>
 #include <utils/util.h>
 
@@ -104,6 +105,20 @@ static const char *end_name(void)
     return names[vmm.end];
 }
 
+/* Why the guest could go no further, as far as it is known here. */
+static void print_fault(void)
+{
+    char text[200];
+
+    if (vmm.end == UBOOT_VMM_NOWHERE || vmm.end == UBOOT_VMM_EXCEPTION) {
+        printf("\nuboot-vmm: pc 0x%zx, address 0x%zx, data 0x%zx\n", (size_t)vmm.fault.pc,
+               (size_t)vmm.fault.addr, (size_t)vmm.fault.data);
+    } else if (vmm.end == UBOOT_VMM_FAILED) {
+        guestmem_failure_text(guestmem_last_failure(&vmm.vm), text, sizeof(text));
+        printf("\nuboot-vmm: the memory's last failure: %s\n", text);
+    }
+}
+
 static void run(void)
 {
     char place[400];
@@ -112,10 +127,7 @@ static void run(void)
     uboot_vmm_run(&vmm);
     uboot_print_checks(script, false);
     uboot_print_map(&vmm, false);
-    if (vmm.end == UBOOT_VMM_NOWHERE || vmm.end == UBOOT_VMM_EXCEPTION) {
-        printf("\nuboot-vmm: pc 0x%zx, address 0x%zx, data 0x%zx\n", (size_t)vmm.fault.pc,
-               (size_t)vmm.fault.addr, (size_t)vmm.fault.data);
-    }
+    print_fault();
     uboot_script_place(script, place, sizeof(place));
     printf("\nuboot-vmm: ended by %s, %zu checks failed, script %s\n", end_name(),
            uboot_script_failures(script), uboot_script_over(script) ? "done" : place);
