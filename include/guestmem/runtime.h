@@ -30,9 +30,9 @@ int vm_init_guest_vspace(vspace_t *loader, vspace_t *vmm, vspace_t *new_vspace, 
 /*
  * Answer a guest access to [addr, addr + size) that stage 2 did not allow: populate what is lazy
  * (FAULT_RESTART), else ask the callback of the reservation that holds the whole range, else
- * FAULT_UNHANDLED. The caller asks the VM's unhandled handler. An access to lazy memory that is there
- * by now, since another vcpu's came first, is to be tried again too. Where lazy memory can't be
- * populated, for want of a frame, say, the answer is FAULT_ERROR, guestmem_last_failure() names
+ * FAULT_UNHANDLED. The caller asks the VM's unhandled handler. An access to lazy memory that is
+ * there by now, since another vcpu's came first, is to be tried again too. Where lazy memory can't
+ * be populated, for want of a frame, say, the answer is FAULT_ERROR, guestmem_last_failure() names
  * access and reason, and nothing has changed: a VM library stops the VM there, and lets the vcpu do
  * the same access again when its VMM goes on. Threads: guestmem/threads.h.
  */
