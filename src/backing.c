@@ -271,6 +271,7 @@ int gm_backing_populate(struct gm_space *space, vm_memory_reservation_t *res, ui
         load.frames.at[i].fresh = fresh;
     }
     gm_frames_merge(space, &load, &res->backing->memory);
+    res->populated = 1;
     return GUESTMEM_OK;
 }
 

@@ -46,7 +46,6 @@ __attribute__((noinline)) static bool populate(struct gm_space *space, vm_memory
         *result = FAULT_ERROR;
         return true;
     }
-    res->populated = 1;
     *result = FAULT_RESTART;
     return true;
 }

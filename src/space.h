@@ -78,7 +78,7 @@ struct vm_memory_reservation {
     uint8_t kind;  /* enum gm_reservation_kind */
     uint8_t anonymous;
     uint8_t taking;           /* frames are being taken for it */
-    uint8_t populated;        /* guest accesses have put frames into it */
+    uint8_t populated;        /* by accesses, of the guest's or the VMM's */
     uint8_t vspace_rights;    /* of a vspace reservation: what its pages are mapped with */
     uint8_t vspace_deferred;  /* its pages bring rights of their own */
     uint8_t vspace_automatic; /* of a vspace reservation: goes with its last page */
