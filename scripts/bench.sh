@@ -3,12 +3,12 @@
 # Copyright 2026 the guestmem authors
 #
 # Run the benches of the release build: JSON lines to build/bench.json, a table to the screen.
-# With bench names (cost, insn, ram, uboot) only those.
+# With bench names (access, cost, insn, ram, uboot) only those.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 out=build/bench.json
 benches=("$@")
-[ "$#" -gt 0 ] || benches=(cost insn ram uboot)
+[ "$#" -gt 0 ] || benches=(access cost insn ram uboot)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -39,7 +39,7 @@ for bench in "${benches[@]}"; do
     echo "bench: $bench" >&2
     case $bench in
     insn) bench_insn ;;
-    cost | ram | uboot) "build/bench/bench-$bench" ;;
+    access | cost | ram | uboot) "build/bench/bench-$bench" ;;
     *) echo "bench: unknown: $bench" >&2 && exit 2 ;;
     esac >>"$work/results"
 done

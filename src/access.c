@@ -50,7 +50,7 @@ static int move_parts(const struct gm_look *look, const struct access *access)
             return error;
         }
         until = part.last < last ? part.last : last;
-        access->move(access, part.address + (at - part.base), at - access->gpa, until - at + 1);
+        access->move(access, gm_seen_address(&part, at), at - access->gpa, until - at + 1);
         if (until == last) {
             return GUESTMEM_OK;
         }
@@ -67,9 +67,9 @@ static bool move_seen(struct gm_space *space, const struct access *access)
     bool has = gm_look_has(&look, access->gpa, access->size, false, &part);
 
     if (has) {
-        gm_look_remember(space, &section, &part);
+        gm_look_remember(space, &section, &part, last_of(access));
         if (part.base <= access->gpa) {
-            access->move(access, part.address + (access->gpa - part.base), 0, access->size);
+            access->move(access, gm_seen_address(&part, access->gpa), 0, access->size);
         } else {
             move_parts(&look, access);
         }
@@ -167,9 +167,11 @@ static bool writes_code(const vm_t *vm)
     return vm != NULL && vm->mem.clean_cache;
 }
 
-int guestmem_ram_read(vm_t *vm, uintptr_t gpa, void *to, size_t size)
+/* Not inlined, as below: what they save registers for isn't done on the short way. */
+__attribute__((noinline)) static int read_further(struct gm_here here, vm_t *vm, uintptr_t gpa,
+                                                  void *to, size_t size)
 {
-    const char *from = gm_look_again(vm, gpa, size);
+    const char *from = gm_look_further(here, gpa, size);
 
     if (from == NULL || to == NULL) {
         return move(vm, &(struct access){.name = "guestmem_ram_read",
@@ -183,9 +185,22 @@ int guestmem_ram_read(vm_t *vm, uintptr_t gpa, void *to, size_t size)
     return GUESTMEM_OK;
 }
 
-int guestmem_ram_write(vm_t *vm, uintptr_t gpa, const void *from, size_t size)
+int guestmem_ram_read(vm_t *vm, uintptr_t gpa, void *to, size_t size)
 {
-    char *to = gm_look_again(vm, gpa, size);
+    struct gm_here here = gm_here(vm, gpa);
+    const char *from = gm_look_again(here, gpa, size);
+
+    if (from == NULL || to == NULL) {
+        return read_further(here, vm, gpa, to, size);
+    }
+    copy(to, from, size);
+    return GUESTMEM_OK;
+}
+
+__attribute__((noinline)) static int write_further(struct gm_here here, vm_t *vm, uintptr_t gpa,
+                                                   const void *from, size_t size)
+{
+    char *to = gm_look_further(here, gpa, size);
 
     if (to == NULL || from == NULL || writes_code(vm)) {
         return move(vm, &(struct access){.name = "guestmem_ram_write",
@@ -195,6 +210,18 @@ int guestmem_ram_write(vm_t *vm, uintptr_t gpa, const void *from, size_t size)
                                          .bytes = (char *)(uintptr_t)from,
                                          .invalid = from == NULL,
                                          .is_code = writes_code(vm)});
+    }
+    copy(to, from, size);
+    return GUESTMEM_OK;
+}
+
+int guestmem_ram_write(vm_t *vm, uintptr_t gpa, const void *from, size_t size)
+{
+    struct gm_here here = gm_here(vm, gpa);
+    char *to = gm_look_again(here, gpa, size);
+
+    if (to == NULL || from == NULL || writes_code(vm)) {
+        return write_further(here, vm, gpa, from, size);
     }
     copy(to, from, size);
     return GUESTMEM_OK;
@@ -236,7 +263,7 @@ static int look_at_both(const struct gm_look *look, uintptr_t to, uintptr_t to_l
     if (error != GUESTMEM_OK || look->seen != NULL) {
         return error == GUESTMEM_OK ? gm_look_at(look, to, to_last, target) : error;
     }
-    gm_window_hold(look->space, source->slot);
+    gm_window_hold(look->space, gm_seen_slot(source));
     error = gm_look_at(look, to, to_last, target);
     gm_window_release(look->space);
     return error;
@@ -254,8 +281,8 @@ static int copy_last(const struct gm_look *look, uintptr_t to, uintptr_t from, s
 
     if (error == GUESTMEM_OK) {
         *moved = least(left, to_last - target.base + 1, from_last - source.base + 1);
-        memmove(target.address + (to_last - target.base) + 1 - *moved,
-                source.address + (from_last - source.base) + 1 - *moved, *moved);
+        memmove(gm_seen_address(&target, to_last) + 1 - *moved,
+                gm_seen_address(&source, from_last) + 1 - *moved, *moved);
     }
     return error;
 }
@@ -269,7 +296,7 @@ static int copy_first(const struct gm_look *look, uintptr_t to, uintptr_t from, 
 
     if (error == GUESTMEM_OK) {
         *moved = least(left, target.last - to + 1, source.last - from + 1);
-        memmove(target.address + (to - target.base), source.address + (from - source.base), *moved);
+        memmove(gm_seen_address(&target, to), gm_seen_address(&source, from), *moved);
     }
     return error;
 }
@@ -392,40 +419,68 @@ static void store_part(const struct access *access, char *at, size_t offset, siz
     }
 }
 
-static inline int load(vm_t *vm, uintptr_t gpa, size_t size, uint64_t *value, int order,
-                       const char *name)
+/* `order` is a constant of the caller's, so that there is one instruction for each size. */
+static inline int load_further(struct gm_here here, vm_t *vm, uintptr_t gpa, size_t size,
+                               uint64_t *value, int order, const char *name)
 {
-    const char *at = gm_look_again(vm, gpa, size);
+    bool invalid = value == NULL || !is_word(gpa, size);
+    const char *at = invalid ? NULL : gm_look_further(here, gpa, size);
 
-    if (at == NULL || value == NULL || !is_word(gpa, size)) {
+    if (at == NULL) {
         return move(vm, &(struct access){.name = name,
                                          .gpa = gpa,
                                          .size = size,
                                          .move = load_part,
                                          .bytes = (char *)value,
                                          .release = order == __ATOMIC_ACQUIRE,
-                                         .invalid = value == NULL || !is_word(gpa, size)});
+                                         .invalid = invalid});
     }
     *value = load_at(at, size, order);
     return GUESTMEM_OK;
 }
 
+__attribute__((noinline)) static int load_relaxed(struct gm_here here, vm_t *vm, uintptr_t gpa,
+                                                  size_t size, uint64_t *value)
+{
+    return load_further(here, vm, gpa, size, value, __ATOMIC_RELAXED, "guestmem_ram_load");
+}
+
+__attribute__((noinline)) static int load_acquire(struct gm_here here, vm_t *vm, uintptr_t gpa,
+                                                  size_t size, uint64_t *value)
+{
+    return load_further(here, vm, gpa, size, value, __ATOMIC_ACQUIRE, "guestmem_ram_load_acquire");
+}
+
 int guestmem_ram_load(vm_t *vm, uintptr_t gpa, size_t size, uint64_t *value)
 {
-    return load(vm, gpa, size, value, __ATOMIC_RELAXED, "guestmem_ram_load");
+    struct gm_here here = gm_here(vm, gpa);
+    const char *at = gm_look_again(here, gpa, size);
+
+    if (at == NULL || value == NULL || !is_word(gpa, size)) {
+        return load_relaxed(here, vm, gpa, size, value);
+    }
+    *value = load_at(at, size, __ATOMIC_RELAXED);
+    return GUESTMEM_OK;
 }
 
 int guestmem_ram_load_acquire(vm_t *vm, uintptr_t gpa, size_t size, uint64_t *value)
 {
-    return load(vm, gpa, size, value, __ATOMIC_ACQUIRE, "guestmem_ram_load_acquire");
+    struct gm_here here = gm_here(vm, gpa);
+    const char *at = gm_look_again(here, gpa, size);
+
+    if (at == NULL || value == NULL || !is_word(gpa, size)) {
+        return load_acquire(here, vm, gpa, size, value);
+    }
+    *value = load_at(at, size, __ATOMIC_ACQUIRE);
+    return GUESTMEM_OK;
 }
 
-static inline int store(vm_t *vm, uintptr_t gpa, size_t size, uint64_t value, int order,
-                        const char *name)
+static inline int store_further(struct gm_here here, vm_t *vm, uintptr_t gpa, size_t size,
+                                uint64_t value, int order, const char *name)
 {
-    char *at = gm_look_again(vm, gpa, size);
+    char *at = is_word(gpa, size) ? gm_look_further(here, gpa, size) : NULL;
 
-    if (at == NULL || !is_word(gpa, size)) {
+    if (at == NULL) {
         return move(vm, &(struct access){.name = name,
                                          .gpa = gpa,
                                          .size = size,
@@ -438,12 +493,39 @@ static inline int store(vm_t *vm, uintptr_t gpa, size_t size, uint64_t value, in
     return GUESTMEM_OK;
 }
 
+__attribute__((noinline)) static int store_relaxed(struct gm_here here, vm_t *vm, uintptr_t gpa,
+                                                   size_t size, uint64_t value)
+{
+    return store_further(here, vm, gpa, size, value, __ATOMIC_RELAXED, "guestmem_ram_store");
+}
+
+__attribute__((noinline)) static int store_release(struct gm_here here, vm_t *vm, uintptr_t gpa,
+                                                   size_t size, uint64_t value)
+{
+    return store_further(here, vm, gpa, size, value, __ATOMIC_RELEASE,
+                         "guestmem_ram_store_release");
+}
+
 int guestmem_ram_store(vm_t *vm, uintptr_t gpa, size_t size, uint64_t value)
 {
-    return store(vm, gpa, size, value, __ATOMIC_RELAXED, "guestmem_ram_store");
+    struct gm_here here = gm_here(vm, gpa);
+    char *at = gm_look_again(here, gpa, size);
+
+    if (at == NULL || !is_word(gpa, size)) {
+        return store_relaxed(here, vm, gpa, size, value);
+    }
+    store_at(at, size, value, __ATOMIC_RELAXED);
+    return GUESTMEM_OK;
 }
 
 int guestmem_ram_store_release(vm_t *vm, uintptr_t gpa, size_t size, uint64_t value)
 {
-    return store(vm, gpa, size, value, __ATOMIC_RELEASE, "guestmem_ram_store_release");
+    struct gm_here here = gm_here(vm, gpa);
+    char *at = gm_look_again(here, gpa, size);
+
+    if (at == NULL || !is_word(gpa, size)) {
+        return store_release(here, vm, gpa, size, value);
+    }
+    store_at(at, size, value, __ATOMIC_RELEASE);
+    return GUESTMEM_OK;
 }

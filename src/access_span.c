@@ -47,10 +47,11 @@ static int add_range(const struct gm_look *look, const struct guestmem_buffer *r
             return error;
         }
         if (look->seen == NULL) {
-            gm_window_hold(look->space, part.slot); /* until the last piece is there too */
+            gm_window_hold(look->space,
+                           gm_seen_slot(&part)); /* until the last piece is there too */
         }
         until = part.last < last ? part.last : last;
-        if (!add(pieces, part.address + (at - part.base), until - at + 1, at != range->base)) {
+        if (!add(pieces, gm_seen_address(&part, at), until - at + 1, at != range->base)) {
             return look->seen != NULL ? GUESTMEM_ENOMEM
                                       : gm_fail(look->space, GUESTMEM_ENOMEM,
                                                 "fit the pieces into the caller's list", 0);
@@ -154,7 +155,7 @@ static void tell(struct guestmem_span *span, const struct gm_seen_part *part, ui
 {
     size_t there = part->last - gpa + 1;
 
-    *span = (struct guestmem_span){.address = part->address + (gpa - part->base),
+    *span = (struct guestmem_span){.address = gm_seen_address(part, gpa),
                                    .size = size < there ? size : there,
                                    .generation = part->generation};
 }
@@ -171,7 +172,7 @@ static bool span_seen(struct gm_space *space, uintptr_t gpa, size_t size,
         gm_look_at(&look, gpa, gpa, &part);
     }
     if (has) {
-        gm_look_remember(space, &section, &part);
+        gm_look_remember(space, &section, &part, gpa);
         tell(span, &part, gpa, size);
     }
     gm_section_end(space, &section);

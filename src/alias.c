@@ -163,10 +163,9 @@ bool gm_alias_part(const struct gm_space *space, const vm_memory_reservation_t *
     part->base = base + (from << bits) > res->base ? base + (from << bits) : res->base;
     part->last = base + (to << bits) - 1;
     part->last = part->last < gm_last(res) ? part->last : gm_last(res);
-    part->address = (char *)gm_view_address(view, from) + (part->base - (base + (from << bits)));
+    part->item = gm_seen_item(gm_view_address(view, from), base + (from << bits),
+                              res->kind == GM_RESERVATION_RAM, view->slot);
     part->generation = gm_generation(space);
-    part->is_ram = res->kind == GM_RESERVATION_RAM;
-    part->slot = view->slot;
     *device = alias->device;
     return true;
 }

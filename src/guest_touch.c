@@ -27,7 +27,14 @@ struct progress {
     uintptr_t at;
     struct gm_seen_part part;
     bool has_turn;
+    unsigned pinned; /* in the window, while a callback may use the part; 0: nothing */
 };
+
+static void unpin(struct gm_space *space, struct progress *progress)
+{
+    gm_window_unpin(space, progress->pinned);
+    progress->pinned = 0;
+}
 
 /* Find the part of the next piece, since it is behind the present part or a callback took that
  * away. What isn't noted is found under the turn, which is kept from then on. */
@@ -38,18 +45,18 @@ static int find_part(struct gm_space *space, const struct touch *touch, struct p
     if (!progress->has_turn) {
         look = gm_look_in_section(space);
         if (gm_look_at(&look, progress->at, touch->last, &progress->part) == GUESTMEM_OK &&
-            progress->part.is_ram) {
+            gm_seen_is_ram(&progress->part)) {
             return GUESTMEM_OK;
         }
         gm_turn_take(space);
         progress->has_turn = true;
     }
-    gm_window_unpin(space, progress->part.slot);
-    progress->part.slot = 0;
+    unpin(space, progress);
     if (gm_show_at(space, progress->at, touch->last, &progress->part) != GUESTMEM_OK) {
         return space->failure.error;
     }
-    gm_window_pin(space, progress->part.slot);
+    progress->pinned = gm_seen_slot(&progress->part);
+    gm_window_pin(space, progress->pinned);
     return GUESTMEM_OK;
 }
 
@@ -73,7 +80,7 @@ static int touch_all(struct gm_space *space, const struct touch *touch, struct p
                                      touch->last - touch->start + 1);
             }
         }
-        result = touch->callback(touch->vm, at, part->address + (at - part->base), last - at + 1,
+        result = touch->callback(touch->vm, at, gm_seen_address(part, at), last - at + 1,
                                  at - touch->start, touch->cookie);
         if (result != 0 || last == touch->last) {
             return result;
@@ -94,7 +101,7 @@ static int touch_seen(struct gm_space *space, const struct touch *touch,
     result = touch_all(space, touch, &progress);
     space->busy -= alone;
     if (progress.has_turn) {
-        gm_window_unpin(space, progress.part.slot);
+        unpin(space, &progress);
         gm_turn_give(space);
     }
     return result;
@@ -103,13 +110,13 @@ static int touch_seen(struct gm_space *space, const struct touch *touch,
 static int touch_shown(struct gm_space *space, const struct touch *touch)
 {
     struct progress progress = {
-        .at = touch->start, .part = {.base = 1, .generation = UINT64_MAX}, .has_turn = true};
+        .at = touch->start, .part = {.generation = GM_SEEN_NEVER}, .has_turn = true};
     int result;
 
     space->busy++;
     result = touch_all(space, touch, &progress);
     space->busy--;
-    gm_window_unpin(space, progress.part.slot);
+    unpin(space, &progress);
     gm_window_settle(space);
     return result;
 }
@@ -160,7 +167,7 @@ __attribute__((noinline)) static int touch_range(struct gm_space *space, const s
     look = gm_look_in_section(space);
     has = gm_look_has(&look, touch->start, size, true, &part);
     if (has) {
-        gm_look_remember(space, &section, &part);
+        gm_look_remember(space, &section, &part, touch->last);
         gm_look_at(&look, touch->start, touch->start, &part);
         result = touch_seen(space, touch, &part);
     }
@@ -171,15 +178,14 @@ __attribute__((noinline)) static int touch_range(struct gm_space *space, const s
 int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback,
                  void *cookie)
 {
-    struct gm_space *space = gm_space_of(vm);
+    struct gm_here here = gm_here(vm, addr);
     struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
-    const struct gm_seen_part *part = space == NULL ? NULL : gm_look_recent(space);
 
-    if (part == NULL || !part->is_ram || part->slot != 0 || touch_callback == NULL ||
-        gm_seen_again(space, part, addr, size) == NULL) {
-        return touch_range(space, &touch, size);
+    if (gm_look_again(here, addr, size) == NULL || !gm_seen_is_ram(here.part) ||
+        touch_callback == NULL) {
+        return touch_range(here.space, &touch, size);
     }
-    return touch_seen(space, &touch, part);
+    return touch_seen(here.space, &touch, here.part);
 }
 
 int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,

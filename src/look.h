@@ -47,7 +47,7 @@ static inline bool gm_look_has(const struct gm_look *look, uintptr_t gpa, size_t
     if (size == 0 || last < gpa) {
         return false;
     }
-    while (gm_look_at(look, at, last, part) == GUESTMEM_OK && (part->is_ram || !ram)) {
+    while (gm_look_at(look, at, last, part) == GUESTMEM_OK && (gm_seen_is_ram(part) || !ram)) {
         if (part->last >= last) {
             return true;
         }
@@ -56,33 +56,49 @@ static inline bool gm_look_has(const struct gm_look *look, uintptr_t gpa, size_t
     return false;
 }
 
-/* The part that the calling thread used last; NULL: it isn't in a section. */
-static inline const struct gm_seen_part *gm_look_recent(const struct gm_space *space)
-{
-    const struct gm_reader *reader;
+/* A VM, and what of its memory the calling thread used lately where it is going to. */
+struct gm_here {
+    struct gm_space *space;    /* NULL: there is no VM */
+    struct gm_seen_part *part; /* NULL: the thread isn't in a section */
+};
 
+static inline struct gm_here gm_here(vm_t *vm, uintptr_t gpa)
+{
+    struct gm_space *space = gm_space_of(vm);
+    struct gm_reader *reader;
+
+    if (space == NULL) {
+        return (struct gm_here){NULL, NULL};
+    }
     if (!space->readers.shared) {
-        return &space->recent.seen;
+        return (struct gm_here){space, gm_seen_cache_part(&space->recent.seen, gpa)};
     }
     reader = gm_reader_here(space);
-    return reader != NULL && reader->depth > 0 ? &reader->recent.seen : NULL;
+    if (reader == NULL || reader->depth == 0) {
+        return (struct gm_here){space, NULL};
+    }
+    return (struct gm_here){space, gm_seen_cache_part(&reader->recent.seen, gpa)};
 }
 
-/* Where all of [gpa, gpa + size) is, if that is in the part used last; else NULL. */
-static inline char *gm_look_again(vm_t *vm, uintptr_t gpa, size_t size)
+/* Where all of [gpa, gpa + size) is, if it is in that part; else NULL. Every access begins with
+ * this: it is kept short. */
+static inline char *gm_look_again(struct gm_here here, uintptr_t gpa, size_t size)
 {
-    const struct gm_space *space = gm_space_of(vm);
-    const struct gm_seen_part *part = space == NULL ? NULL : gm_look_recent(space);
+    return here.part == NULL ? NULL : gm_seen_again(here.space, here.part, gpa, size);
+}
 
-    return part == NULL ? NULL : gm_seen_again(space, part, gpa, size);
+/* The same in any part, if the calling thread may look at the index as things are. */
+static inline char *gm_look_further(struct gm_here here, uintptr_t gpa, size_t size)
+{
+    return here.part == NULL ? NULL : gm_seen_next(here.space, here.part, gpa, size);
 }
 
 static inline void gm_look_remember(struct gm_space *space, const struct gm_section *section,
-                                    const struct gm_seen_part *part)
+                                    const struct gm_seen_part *part, uintptr_t gpa)
 {
     struct gm_recent *recent = gm_section_recent(space, section);
 
-    if (recent != NULL) {
-        recent->seen = *part;
+    if (recent != NULL && gm_seen_slot(part) == 0) {
+        *gm_seen_cache_part(&recent->seen, gpa) = *part;
     }
 }

@@ -26,22 +26,13 @@
 
 #include "atomics.h"
 #include "lookup_cache.h"
+#include "seen_cache.h"
 
 struct gm_space;
 
-/* The part of guest memory that was accessed last, as the VMM sees it. */
-struct gm_seen_part {
-    uintptr_t base;
-    uintptr_t last;
-    char *address; /* of base; NULL: none */
-    uint64_t generation;
-    uint16_t slot; /* of its view in the window (window.h); 0: it is kept */
-    bool is_ram;
-};
-
 /* What makes looking up again cheap; one thread's. */
 struct gm_recent {
-    struct gm_seen_part seen;
+    struct gm_seen_cache seen;
     struct gm_lookup_cache lookups;
 };
 

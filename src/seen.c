@@ -7,58 +7,74 @@
 #include "reservation.h"
 #include "window.h"
 
-/* An item: the VMM's address of the page that the range starts in, which leaves the low bits. */
-enum { RAM_BIT = 1, SLOT_SHIFT = 1, FLAGS = (1 << 12) - 1 };
-
-static uintptr_t page_offset(uintptr_t gpa)
+static inline void read_range(const struct gm_range *range, struct gm_seen_part *part)
 {
-    return gpa & (((uintptr_t)1 << gm_arch_frame_bits[0]) - 1);
+    part->base = range->base;
+    part->last = range->last;
+    part->item = (uintptr_t)range->item;
 }
 
-static void *item_of(const struct gm_seen_part *part)
+/* The range that holds `gpa`, or NULL; it counts as used. */
+static inline __attribute__((always_inline)) const struct gm_range *
+find(const struct gm_space *space, const struct gm_range_index *seen, uintptr_t gpa)
 {
-    uintptr_t page = (uintptr_t)part->address - page_offset(part->base);
+    const struct gm_range *range;
 
-    return (void *)(page | ((uintptr_t)part->slot << SLOT_SHIFT) | part->is_ram);
+    if (seen->count == 0) {
+        return NULL;
+    }
+    range = gm_range_index_search(seen, gpa);
+    if (gpa - range->base > range->last - range->base || range->item == NULL) {
+        return NULL;
+    }
+    if (((uintptr_t)range->item & GM_SEEN_FLAGS) >> GM_SEEN_SLOT_SHIFT != 0) {
+        gm_window_use(space->window,
+                      ((uintptr_t)range->item & GM_SEEN_FLAGS) >> GM_SEEN_SLOT_SHIFT);
+    }
+    return range;
+}
+
+bool gm_seen_find(const struct gm_space *space, const struct gm_range_index *seen, uintptr_t gpa,
+                  struct gm_seen_part *part)
+{
+    const struct gm_range *range = find(space, seen, gpa);
+
+    if (range != NULL) {
+        read_range(range, part);
+    }
+    return range != NULL;
+}
+
+char *gm_seen_next(const struct gm_space *space, struct gm_seen_part *part, uintptr_t gpa,
+                   size_t size)
+{
+    uint64_t generation = gm_generation(space);
+    const struct gm_range *range = find(space, gm_index_root(&space->seen), gpa);
+
+    if (range == NULL || size - 1 > range->last - gpa) {
+        return NULL;
+    }
+    read_range(range, part);
+    /* each use of a view in the window is to be told: it isn't found again without looking */
+    part->generation = gm_seen_slot(part) == 0 ? generation : GM_SEEN_NEVER;
+    return gm_seen_address(part, gpa);
 }
 
 /* The highest range that starts at or below `gpa`. */
 static bool below(const struct gm_range_index *seen, uintptr_t gpa, struct gm_seen_part *part)
 {
     struct gm_range_pos pos;
-    const struct gm_range *range;
-    uintptr_t item;
 
     if (!gm_range_index_below(seen, gpa, &pos)) {
         return false;
     }
-    range = gm_range_index_at(seen, pos);
-    item = (uintptr_t)range->item;
-    part->base = range->base;
-    part->last = range->last;
-    part->address = (char *)(item & ~(uintptr_t)FLAGS) + page_offset(part->base);
-    part->slot = (uint16_t)((item & FLAGS) >> SLOT_SHIFT);
-    part->is_ram = item & RAM_BIT;
-    return true;
-}
-
-bool gm_seen_find(const struct gm_space *space, const struct gm_range_index *seen, uintptr_t gpa,
-                  struct gm_seen_part *part)
-{
-    if (!below(seen, gpa, part) || part->last < gpa) {
-        return false;
-    }
-    if (part->slot != 0) {
-        gm_window_use(space->window, part->slot);
-    }
+    read_range(gm_range_index_at(seen, pos), part);
     return true;
 }
 
 bool gm_seen_goes_on(const struct gm_seen_part *low, const struct gm_seen_part *high)
 {
-    return low->last == high->base - 1 &&
-           low->address + (high->base - low->base) == high->address &&
-           low->is_ram == high->is_ram && low->slot == 0 && high->slot == 0;
+    return low->last == high->base - 1 && low->item == high->item && gm_seen_slot(low) == 0;
 }
 
 /* Take into `part` the neighbours of the same reservation that it goes on from or that go on from
@@ -73,12 +89,8 @@ static void widen(const struct gm_space *space, const vm_memory_reservation_t *r
         other.last > part->last && (gm_seen_goes_on(part, &other) || other.base <= part->last)) {
         part->last = other.last;
     }
-    if (part->base > res->base && below(seen, part->base, &other) && other.last >= part->base) {
-        part->address -= part->base - other.base;
-        part->base = other.base;
-    } else if (part->base > res->base && below(seen, part->base - 1, &other) &&
-               gm_seen_goes_on(&other, part)) {
-        part->address = other.address;
+    if (part->base > res->base && below(seen, part->base - 1, &other) &&
+        (gm_seen_goes_on(&other, part) || other.last >= part->base)) {
         part->base = other.base;
     }
 }
@@ -88,7 +100,7 @@ static void insert(struct gm_space *space, const struct gm_seen_part *part)
     struct gm_index_change change;
 
     if (gm_index_prepare(space, &space->seen, part->base, &change) == GUESTMEM_OK) {
-        gm_index_insert(space, &space->seen, part->base, part->last, item_of(part), &change);
+        gm_index_insert(space, &space->seen, part->base, part->last, (void *)part->item, &change);
         gm_index_settle(space, &space->seen); /* it stays, however the call ends */
     }
 }
@@ -105,7 +117,6 @@ static void insert_gaps(struct gm_space *space, const struct gm_seen_part *part)
         if (other.last < last) {
             gap.base = other.last + 1;
             gap.last = last;
-            gap.address = part->address + (gap.base - part->base);
             insert(space, &gap);
         }
         if (other.base <= part->base) {

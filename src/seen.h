@@ -7,8 +7,7 @@
  * (show.h), which notes it here.
  *
  *      guest   0x4000_0000 .............. 0x4fff_ffff | 0x5000_0000 ...
- *      item    0x7f00_0000_0000                    |1   where the VMM sees the first page, and
- * flags
+ *      item    the VMM's address minus the guest's, and flags (seen_cache.h)
  *
  * Device memory is never noted. Ranges lie in one reservation each. Neighbours that go on in the
  * guest's and in the VMM's addresses are one range, as far as other threads allow: in a shared VM
@@ -40,15 +39,18 @@ void gm_seen_note(struct gm_space *space, const vm_memory_reservation_t *res,
  * Whether there was any. */
 bool gm_seen_forget(struct gm_space *space, uintptr_t base, uintptr_t last);
 
-/* The part that was used last, if it is still there and holds [gpa, gpa + size); else NULL. */
+/* Where [gpa, gpa + size) is in a part that was used lately, if it is still there and holds all of
+ * it; else NULL. */
 static inline char *gm_seen_again(const struct gm_space *space, const struct gm_seen_part *part,
                                   uintptr_t gpa, size_t size)
 {
-    uintptr_t offset = gpa - part->base;
-
-    if (part->generation != gm_generation(space) || offset > part->last - part->base ||
-        size - 1 > part->last - gpa || part->address == NULL) {
+    if (part->generation != gm_generation(space) || gpa - part->base > part->last - part->base ||
+        size - 1 > part->last - gpa) {
         return NULL;
     }
-    return part->address + offset;
+    return gm_seen_address(part, gpa);
 }
+
+/* The same of any part, which is then in `part`; in a section, or in a VM that isn't shared. */
+char *gm_seen_next(const struct gm_space *space, struct gm_seen_part *part, uintptr_t gpa,
+                   size_t size);

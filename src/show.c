@@ -125,21 +125,21 @@ static bool next_part(const struct gm_span *span, uint64_t *page, struct gm_seen
 /* Parts that go on in the VMM's addresses are noted as one. */
 static void note_span(const struct gm_span *span)
 {
-    struct gm_seen_part run = {.address = NULL};
+    struct gm_seen_part run = {.item = 0};
     struct gm_seen_part part;
     uint64_t page = span->from;
 
     while (next_part(span, &page, &part)) {
-        if (run.address != NULL && gm_seen_goes_on(&run, &part)) {
+        if (run.item != 0 && gm_seen_goes_on(&run, &part)) {
             run.last = part.last;
             continue;
         }
-        if (run.address != NULL) {
+        if (run.item != 0) {
             gm_seen_note(span->space, span->res, &run);
         }
         run = part;
     }
-    if (run.address != NULL) {
+    if (run.item != 0) {
         gm_seen_note(span->space, span->res, &run);
     }
 }
@@ -207,8 +207,8 @@ int gm_show_at(struct gm_space *space, uintptr_t gpa, uintptr_t last, struct gm_
         }
         gm_alias_part(space, res, gpa, part, &device);
     }
-    if (part->slot != 0) {
-        gm_window_use(space->window, part->slot);
+    if (gm_seen_slot(part) != 0) {
+        gm_window_use(space->window, gm_seen_slot(part));
     }
     return GUESTMEM_OK;
 }

@@ -12,9 +12,9 @@
 #include "view.h"
 
 enum {
-    PLACES_MAX = 2048,   /* what an item of the index has bits for: seen.c */
-    PLACES_OF_NONE = 16, /* calls from inside callbacks of calls, two views each */
-    PLACES_MORE = 32,    /* than there are of 2 MiB: small reservations have small views */
+    PLACES_MAX = GM_SEEN_SLOTS, /* what an item has bits for */
+    PLACES_OF_NONE = 16,        /* calls from inside callbacks of calls, two views each */
+    PLACES_MORE = 32,           /* than there are of 2 MiB: small reservations have small views */
 };
 
 bool gm_window_is_for(const struct gm_space *space, const vm_memory_reservation_t *res)

@@ -41,7 +41,7 @@ extern "C" {
 /*
  * Make the calling thread a reader of the VM. The first one makes the VM shared; no other thread
  * may use the VM meanwhile.
- *   Owns:    some 3 KiB from the VM's malloc, until guestmem_reader_unregister().
+ *   Owns:    some 7 KiB from the VM's malloc, until guestmem_reader_unregister().
  *   Needs:   thread-local storage, as libsel4 does.
  *   Returns: GUESTMEM_EINVAL (no VM), GUESTMEM_EBUSY (registered already), GUESTMEM_ENOMEM.
  */
