@@ -29,16 +29,27 @@ static void note_result(struct machine *machine, uint32_t value)
     }
 }
 
+/* True: the guest is done. */
+static bool board_write(struct machine *machine, const struct mmio_access *access)
+{
+    bool end = MMIO_AT(access->offset, access->size) == MMIO_AT(BOARD_END, 4);
+
+    device_lock_take(&machine->lock);
+    machine->ended |= end;
+    if (MMIO_AT(access->offset, access->size) == MMIO_AT(BOARD_RESULT, 4)) {
+        note_result(machine, (uint32_t)access->value);
+    }
+    device_lock_give(&machine->lock);
+    return end;
+}
+
 static memory_fault_result_t board_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t gpa, size_t size,
                                          void *cookie)
 {
     struct machine *machine = cookie;
     struct mmio_access access = mmio_begin(vcpu, gpa - MACHINE_BOARD, size);
 
-    if (access.write && MMIO_AT(access.offset, size) == MMIO_AT(BOARD_RESULT, 4)) {
-        note_result(machine, (uint32_t)access.value);
-    } else if (access.write && MMIO_AT(access.offset, size) == MMIO_AT(BOARD_END, 4)) {
-        machine->ended = true;
+    if (access.write && board_write(machine, &access)) {
         if (machine->environment.stop == NULL) {
             return FAULT_ERROR;
         }

@@ -52,6 +52,7 @@ struct machine {
     struct counter counter;
     struct mailbox mailbox;
     struct disk disk;
+    device_lock lock;           /* of what the board notes: */
     bool ended;                 /* the guest said so, and didn't just stop */
     unsigned told;              /* results that came, */
     int results[MACHINE_PARTS]; /* by part: -1, the step that failed, or 0 */
