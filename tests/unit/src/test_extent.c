@@ -179,10 +179,14 @@ static void unlike_neighbours_stay_apart(void **state)
     other = extent(15, 1, 0, 105);
     other.owned = 0;
     insert(f, other);
-    insert(f, extent(16, 1, 0, 107));
+    other = extent(16, 1, 0, 106);
+    other.lent = 1;
+    insert(f, other);
+    insert(f, extent(17, 1, 0, 107));
+    insert(f, extent(18, 1, 0, 109));
     insert(f, extent(512, 1, 1, 600));
     insert(f, extent(1024, 1, 0, 601));
-    assert_int_equal(f->list.count, 8);
+    assert_int_equal(f->list.count, 10);
     check(f);
     free_fixture(f);
 }
