@@ -140,6 +140,16 @@ static void check_chunk(const struct gm_range_chunk *chunk, bool any, uintptr_t 
     }
 }
 
+static void check_half(const struct gm_range_index *index)
+{
+    if (index->count < 2) {
+        assert_int_equal(index->half, 0);
+        return;
+    }
+    assert_int_equal(index->half & (index->half - 1), 0);
+    assert_true(index->half < index->count && index->count <= 2 * index->half);
+}
+
 /* Ascending, disjoint, no chunk empty or over-full, top[] right, and as many as in the model. */
 static void check_structure(const struct fixture *f)
 {
@@ -157,6 +167,7 @@ static void check_structure(const struct fixture *f)
     }
     assert_int_equal(count, f->count);
     assert_int_equal(index->count, f->chunk_count);
+    check_half(index);
 }
 
 /* A walk visits every range once, in order. */
@@ -323,6 +334,216 @@ static void removing_what_was_just_inserted_restores_the_chunks(void **state)
     free_fixture(f);
 }
 
+/*
+ *      [ full ] ..................... [ full ]
+ *               [a][b][c] ->
+ *                    <- [c][b][a]
+ */
+static void a_series_between_full_chunks_fills_chunks(void **state)
+{
+    enum { COUNT = 3 * GM_RANGE_CHUNK };
+
+    (void)state;
+    for (unsigned descending = 0; descending < 2; descending++) {
+        struct fixture *f = new_fixture();
+
+        for (uintptr_t i = 0; i < GM_RANGE_CHUNK; i++) {
+            insert(f, i * 16, i * 16 + 15);
+            insert(f, (10 * GM_RANGE_CHUNK + i) * 16, (10 * GM_RANGE_CHUNK + i) * 16 + 15);
+        }
+        assert_int_equal(f->index.count, 2);
+        for (uintptr_t i = 0; i < COUNT; i++) {
+            uintptr_t base = (2 * GM_RANGE_CHUNK + (descending ? COUNT - i : i)) * 16;
+
+            insert(f, base, base + 15);
+        }
+        assert_int_equal(f->index.count, 2 + COUNT / GM_RANGE_CHUNK);
+        check_structure(f);
+        free_fixture(f);
+    }
+}
+
+static void chunks_with_few_ranges_join_either_neighbour(void **state)
+{
+    enum { LEFT = GM_RANGE_CHUNK / 4 };
+
+    (void)state;
+    for (unsigned upper = 0; upper < 2; upper++) {
+        struct fixture *f = new_fixture();
+        size_t other = upper ? 0 : GM_RANGE_CHUNK;
+        size_t from = upper ? GM_RANGE_CHUNK : 0;
+
+        for (uintptr_t i = 0; i < 2 * GM_RANGE_CHUNK; i++) {
+            insert(f, i * 16, i * 16 + 7);
+        }
+        for (uintptr_t i = LEFT; i < GM_RANGE_CHUNK; i++) {
+            remove_range(f, (other + i) * 16);
+        }
+        assert_int_equal(f->index.count, 2);
+        for (uintptr_t i = LEFT; i < GM_RANGE_CHUNK; i++) {
+            remove_range(f, (from + i) * 16);
+        }
+        assert_int_equal(f->index.count, 1);
+        check_structure(f);
+        check_walk(f);
+        free_fixture(f);
+    }
+}
+
+/* ---- what a change writes to ---- */
+
+struct version {
+    struct gm_range_chunk *chunk[RANGE_MAX];
+    struct gm_range_chunk bytes[RANGE_MAX / 8];
+    size_t count;
+};
+
+static void note_version(const struct gm_range_index *index, struct version *version)
+{
+    assert_in_range(index->count, 0, RANGE_MAX / 8);
+    version->count = index->count;
+    for (size_t c = 0; c < index->count; c++) {
+        version->chunk[c] = index->top[c].chunk;
+        version->bytes[c] = *index->top[c].chunk;
+    }
+}
+
+/* All chunks of before but `at` are as they were. */
+static void check_version(const struct version *version, size_t at)
+{
+    for (size_t c = 0; c < version->count; c++) {
+        if (c != at) {
+            assert_memory_equal(version->chunk[c], &version->bytes[c], sizeof(version->bytes[c]));
+        }
+    }
+}
+
+static void insert_checked(struct fixture *f, uintptr_t base, struct version *version)
+{
+    size_t at = 0;
+
+    note_version(&f->index, version);
+    if (f->index.count > 0) {
+        at = gm_range_index_chunk_of(&f->index, base);
+        assert_in_range(at, 0, f->index.count - 1);
+    }
+    insert(f, base, base + 7);
+    check_version(version, at);
+}
+
+static void remove_checked(struct fixture *f, uintptr_t base, struct version *version)
+{
+    size_t at = gm_range_index_chunk_of(&f->index, base);
+    struct gm_range_chunk *unused;
+
+    note_version(&f->index, version);
+    unused = gm_range_index_remove(&f->index, base);
+    check_version(version, at);
+    if (unused != NULL) {
+        free(unused);
+        f->chunk_count--;
+    }
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->model[i].base == base) {
+            f->model[i] = f->model[--f->count];
+        }
+    }
+    check_structure(f);
+}
+
+static void a_change_writes_to_the_chunk_that_was_named(void **state)
+{
+    struct unit_random random = {11};
+    struct fixture *f = new_fixture();
+    struct version *version = malloc(sizeof(*version));
+
+    (void)state;
+    assert_non_null(version);
+    for (unsigned round = 0; round < 6000; round++) {
+        uintptr_t base = unit_random_below(&random, 1200) * 16;
+        bool growing = round < 1500 || (round >= 3000 && round < 4500);
+
+        if (model_meets(f, base, base + 7) == NULL) {
+            if (growing && f->count < RANGE_MAX) {
+                insert_checked(f, base, version);
+                if (unit_random_below(&random, 4) == 0) {
+                    remove_checked(f, base, version);
+                }
+            }
+        } else if (!growing) {
+            remove_checked(f, base, version);
+        }
+    }
+    while (f->count > 0) {
+        remove_checked(f, f->model[0].base, version);
+    }
+    free(version);
+    free_fixture(f);
+}
+
+/* ---- any number of chunks ---- */
+
+enum { CHUNKS = GM_RANGE_CACHED + 20, STEP = 32, SIZE = 16 };
+
+/* The outermost ranges of each chunk are found, and nothing between. */
+static void check_edges(const struct gm_range_index *index, uintptr_t start)
+{
+    size_t count = index->count * GM_RANGE_CHUNK;
+
+    check_half(index);
+    assert_true(count == 0 || index->top[index->count - 1].bound == TOP);
+    assert_null(gm_range_index_find(index, start + count * STEP));
+    assert_null(gm_range_index_find(index, TOP));
+    for (size_t i = 0; i < count; i += i % GM_RANGE_CHUNK == 0 ? GM_RANGE_CHUNK - 1 : 1) {
+        uintptr_t base = start + i * STEP;
+
+        assert_ptr_equal(gm_range_index_find(index, base), item_of(base));
+        assert_ptr_equal(gm_range_index_find(index, base + (SIZE - 1)), item_of(base));
+        assert_null(gm_range_index_find(index, base + SIZE));
+        assert_null(gm_range_index_find(index, base - 1));
+        assert_null(gm_range_index_meets(index, base + SIZE, base + (STEP - 1)));
+    }
+}
+
+static void run_chunks(uintptr_t start)
+{
+    struct gm_range_chunk *chunks = calloc(CHUNKS, sizeof(*chunks));
+    struct gm_range_index index = {0};
+
+    index.top = calloc(CHUNKS, sizeof(*index.top));
+    assert_true(chunks != NULL && index.top != NULL);
+    for (size_t i = 0; i < (size_t)CHUNKS * GM_RANGE_CHUNK; i++) {
+        uintptr_t base = start + i * STEP;
+        bool needs = gm_range_index_needs_chunk(&index, base);
+
+        assert_true(needs == (i % GM_RANGE_CHUNK == 0));
+        gm_range_index_insert(&index, base, base + (SIZE - 1), item_of(base),
+                              needs ? &chunks[index.count] : NULL);
+        if ((i + 1) % GM_RANGE_CHUNK == 0) {
+            check_edges(&index, start);
+        }
+    }
+    for (size_t i = (size_t)CHUNKS * GM_RANGE_CHUNK; i-- > 0;) {
+        struct gm_range_chunk *unused = gm_range_index_remove(&index, start + i * STEP);
+
+        if (i % GM_RANGE_CHUNK == 0) {
+            assert_int_equal(index.count, i / GM_RANGE_CHUNK);
+            check_edges(&index, start);
+        } else if (unused != NULL) {
+            fail_msg("chunk given back at range %zu", i);
+        }
+    }
+    free(index.top);
+    free(chunks);
+}
+
+static void ranges_are_found_among_any_number_of_chunks(void **state)
+{
+    (void)state;
+    run_chunks(STEP);
+    run_chunks(TOP - (uintptr_t)CHUNKS * GM_RANGE_CHUNK * STEP);
+}
+
 /* ---- every small case: all sequences of DEPTH changes on POINTS addresses ---- */
 
 enum { POINTS = 5, DEPTH = 5 };
@@ -477,6 +698,10 @@ int main(void)
         cmocka_unit_test(a_series_fills_its_chunks),
         cmocka_unit_test(chunks_go_when_their_ranges_go),
         cmocka_unit_test(removing_what_was_just_inserted_restores_the_chunks),
+        cmocka_unit_test(a_series_between_full_chunks_fills_chunks),
+        cmocka_unit_test(chunks_with_few_ranges_join_either_neighbour),
+        cmocka_unit_test(a_change_writes_to_the_chunk_that_was_named),
+        cmocka_unit_test(ranges_are_found_among_any_number_of_chunks),
         cmocka_unit_test(every_small_sequence_answers_as_the_model),
         cmocka_unit_test(random_sequences_at_address_0_answer_as_the_model),
         cmocka_unit_test(random_sequences_at_the_top_answer_as_the_model),
