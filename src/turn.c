@@ -48,10 +48,12 @@ void gm_turn_give(struct gm_space *space)
     if (!space->readers.shared || --space->turn.depth > 0) {
         return;
     }
-    let_go(space);
+    /* Before anybody else may change something: what was looked up with the turn, pointers of an
+     * access among it, is the caller's until his section ends. */
     if (--gm_thread.turns == 0) {
         gm_readers_resume_here();
     }
+    let_go(space);
 }
 
 void gm_turn_pass(struct gm_space *space)
