@@ -148,8 +148,28 @@ seL4_ARM_Page_GetAddress_t seL4_ARM_Page_GetAddress(seL4_ARM_Page _service)
     return result;
 }
 
-/* Host memory has no caches to care for: only the answer matters. */
-static seL4_Error clean_frame(seL4_ARM_Page service, seL4_Word start, seL4_Word end)
+/* Whoever maps the frame fetches from now on what is there now. All caps of a frame are neighbours
+ * in the list. */
+static void forget_instructions(struct kernel *kernel, const struct k_slot *frame, uint64_t start,
+                                uint64_t end)
+{
+    const struct k_slot *slot = frame;
+    uint64_t first = start & ~UINT64_C(0xfff);
+    uint64_t bytes = ((end + 0xfff) & ~UINT64_C(0xfff)) - first; /* a hook is told of whole pages */
+
+    while (slot->prev != NULL && k_same_object(&slot->prev->cap, &frame->cap)) {
+        slot = slot->prev;
+    }
+    for (; slot != NULL && k_same_object(&slot->cap, &frame->cap); slot = slot->next) {
+        if (slot->cap.asid != 0) {
+            k_invalidate(kernel, slot->cap.asid, slot->cap.data + first, bytes);
+        }
+    }
+}
+
+/* Host memory has no caches to care for: the answer matters, and with `unify` what was made of
+ * instructions. */
+static seL4_Error clean_frame(seL4_ARM_Page service, seL4_Word start, seL4_Word end, bool unify)
 {
     seL4_Error err = seL4_NoError;
     struct k_slot *frame = k_invoke(service, K_FRAME, NULL, &err);
@@ -171,7 +191,13 @@ static seL4_Error clean_frame(seL4_ARM_Page service, seL4_Word start, seL4_Word 
     if (start >= bytes || end > bytes) {
         return k_invalid_argument(0);
     }
-    return frame->cap.base + end > KERNEL_WINDOW_END ? seL4_IllegalOperation : seL4_NoError;
+    if (frame->cap.base + end > KERNEL_WINDOW_END) {
+        return seL4_IllegalOperation;
+    }
+    if (unify) {
+        forget_instructions(k_current, frame, start, end);
+    }
+    return seL4_NoError;
 }
 
 seL4_Error seL4_ARM_Page_Clean_Data(seL4_ARM_Page _service, seL4_Word start_offset,
@@ -179,7 +205,7 @@ seL4_Error seL4_ARM_Page_Clean_Data(seL4_ARM_Page _service, seL4_Word start_offs
 {
     K_ALONE;
 
-    return clean_frame(_service, start_offset, end_offset);
+    return clean_frame(_service, start_offset, end_offset, false);
 }
 
 seL4_Error seL4_ARM_Page_Invalidate_Data(seL4_ARM_Page _service, seL4_Word start_offset,
@@ -187,7 +213,7 @@ seL4_Error seL4_ARM_Page_Invalidate_Data(seL4_ARM_Page _service, seL4_Word start
 {
     K_ALONE;
 
-    return clean_frame(_service, start_offset, end_offset);
+    return clean_frame(_service, start_offset, end_offset, false);
 }
 
 seL4_Error seL4_ARM_Page_CleanInvalidate_Data(seL4_ARM_Page _service, seL4_Word start_offset,
@@ -195,7 +221,7 @@ seL4_Error seL4_ARM_Page_CleanInvalidate_Data(seL4_ARM_Page _service, seL4_Word 
 {
     K_ALONE;
 
-    return clean_frame(_service, start_offset, end_offset);
+    return clean_frame(_service, start_offset, end_offset, false);
 }
 
 seL4_Error seL4_ARM_Page_Unify_Instruction(seL4_ARM_Page _service, seL4_Word start_offset,
@@ -203,7 +229,7 @@ seL4_Error seL4_ARM_Page_Unify_Instruction(seL4_ARM_Page _service, seL4_Word sta
 {
     K_ALONE;
 
-    return clean_frame(_service, start_offset, end_offset);
+    return clean_frame(_service, start_offset, end_offset, true);
 }
 
 seL4_Error k_frame_map_vmm(struct kernel *kernel, seL4_CPtr frame, uint64_t vaddr, bool write)

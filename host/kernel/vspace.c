@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  * Copyright 2026 the guestmem authors
  *
- * Cache operations by address in a space. Host memory has no caches to care for: only the answers
- * matter.
+ * Cache operations by address in a space. Host memory has no caches to care for: the answers matter,
+ * and that what a guest fetches is what is there now.
  */
 #include "kernel.h"
 
@@ -73,6 +73,12 @@ seL4_Error seL4_ARM_VSpace_Unify_Instruction(seL4_ARM_VSpace _service, seL4_Word
                                              seL4_Word end)
 {
     K_ALONE;
+    seL4_Error err = clean_space(_service, start, end);
 
-    return clean_space(_service, start, end);
+    if (err == seL4_NoError) {
+        start &= ~(seL4_Word)0xfff; /* a hook is told of whole pages */
+        k_invalidate(k_current, k_current->root[_service].cap.asid, start,
+                     ((end + 0xfff) & ~(seL4_Word)0xfff) - start);
+    }
+    return err;
 }

@@ -221,6 +221,56 @@ static void cache_operations_want_a_mapping_and_a_range_within_the_frame(void **
     assert_ok(seL4_ARM_VSpace_Clean_Data(root, 0x1000, 0x9000)); /* nothing there */
 }
 
+/* What a watch was told last. */
+struct told {
+    unsigned count;
+    uint64_t gpa;
+    uint64_t bytes;
+};
+
+static void note(void *cookie, uint64_t gpa, uint64_t bytes)
+{
+    struct told *told = cookie;
+
+    told->count++;
+    told->gpa = gpa;
+    told->bytes = bytes;
+}
+
+static void unifying_by_any_cap_tells_all_who_map_the_frame(void **state)
+{
+    seL4_CPtr first = space(), second = space();
+    struct told told[2] = {{0}};
+
+    (void)state;
+    tables(first, 0);
+    tables(second, 0);
+    frame(SLOT);
+    frame(SLOT + 3);
+    assert_ok(copy(SLOT, SLOT + 1, seL4_AllRights));
+    assert_ok(copy(SLOT, SLOT + 2, seL4_AllRights));
+    assert_ok(map(SLOT + 1, first, 0x1000, seL4_AllRights));
+    assert_ok(map(SLOT + 2, second, 0x5000, seL4_AllRights));
+    assert_ok(map(SLOT + 3, second, 0x6000, seL4_AllRights));
+    assert_int_equal(guestmem_host_watch(host, first, note, &told[0]), 0);
+    assert_int_equal(guestmem_host_watch(host, second, note, &told[1]), 0);
+    assert_ok(seL4_ARM_Page_CleanInvalidate_Data(SLOT + 1, 0, 4096));
+    assert_int_equal(told[0].count + told[1].count, 0);
+    assert_ok(seL4_ARM_Page_Unify_Instruction(SLOT + 2, 64, 128));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(told[i].count, 1);
+        assert_int_equal(told[i].gpa, i == 0 ? 0x1000 : 0x5000);
+        assert_int_equal(told[i].bytes, 0x1000);
+    }
+    assert_answer(seL4_ARM_Page_Unify_Instruction(SLOT, 0, 4096), seL4_IllegalOperation);
+    assert_answer(seL4_ARM_Page_Unify_Instruction(SLOT + 1, 0, 4097), seL4_InvalidArgument);
+    assert_ok(seL4_ARM_VSpace_Unify_Instruction(first, 0x1040, 0x1080));
+    assert_int_equal(told[0].count, 2);
+    assert_int_equal(told[1].count, 1);
+    guestmem_host_unwatch(host, first);
+    guestmem_host_unwatch(host, second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +287,7 @@ int main(void)
         test(unmapping_twice_is_no_error),
         test(nothing_is_cleared_between_two_spaces_that_get_the_same_frame),
         test(cache_operations_want_a_mapping_and_a_range_within_the_frame),
+        test(unifying_by_any_cap_tells_all_who_map_the_frame),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
