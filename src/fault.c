@@ -50,13 +50,18 @@ __attribute__((noinline)) static bool populate(struct gm_space *space, vm_memory
     return true;
 }
 
-/* The reservation that holds the whole access and can answer it, or NULL. */
+/* Whether a reservation, or NULL, holds the whole access and can answer it. */
+static inline bool can_answer(const vm_memory_reservation_t *res, uintptr_t addr, size_t size)
+{
+    return res != NULL && size - 1 <= gm_last(res) - addr && res->callback != NULL;
+}
+
 static vm_memory_reservation_t *find(struct gm_space *space, struct gm_recent *recent,
                                      uintptr_t addr, size_t size)
 {
     vm_memory_reservation_t *res = gm_reservation_find_again(space, recent, addr);
 
-    return res != NULL && size - 1 <= gm_last(res) - addr && res->callback != NULL ? res : NULL;
+    return can_answer(res, addr, size) ? res : NULL;
 }
 
 /* ------------------------------------------------------------------------------- shared VMs */
@@ -135,8 +140,8 @@ static memory_fault_result_t call(struct gm_reader *reader, vm_memory_reservatio
     return result;
 }
 
-static memory_fault_result_t handle_shared(struct gm_space *space, vm_t *vm, vm_vcpu_t *vcpu,
-                                           uintptr_t addr, size_t size)
+__attribute__((noinline)) static memory_fault_result_t
+handle_shared(struct gm_space *space, vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
 {
     struct gm_reader *reader = gm_reader_here(space);
     struct gm_fault_counts *counts =
@@ -162,39 +167,75 @@ static memory_fault_result_t handle_shared(struct gm_space *space, vm_t *vm, vm_
 
 /* ------------------------------------------------------------------------------- the way in */
 
-static memory_fault_result_t unhandled(struct gm_space *space)
+static inline memory_fault_result_t call_alone(vm_memory_reservation_t *res, vm_t *vm,
+                                               vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
 {
-    if (space == NULL) {
-        ZF_LOGE("vm_memory_handle_fault: no VM, or one whose memory isn't initialised");
-        return FAULT_ERROR;
-    }
-    space->stats.faults_unhandled++;
-    return FAULT_UNHANDLED;
-}
-
-/* Short on purpose: it runs at each access to an emulated device. */
-memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
-{
-    struct gm_space *space = gm_space_of(vm);
-    vm_memory_reservation_t *res;
     memory_fault_result_t result;
 
-    if (space == NULL) {
-        return unhandled(space);
-    }
-    if (space->readers.shared) {
-        return handle_shared(space, vm, vcpu, addr, size);
-    }
-    space->stats.faults++;
-    res = find(space, &space->recent, addr, size);
-    if (res == NULL) {
-        return unhandled(space);
-    }
-    if (res->backing != NULL && populate(space, res, addr, size, &result)) {
-        return result;
-    }
     res->busy++;
     result = res->callback(vm, vcpu, addr, size, res->cookie);
     res->busy--;
     return result;
+}
+
+__attribute__((noinline)) static memory_fault_result_t
+handle_backed(struct gm_space *space, vm_memory_reservation_t *res, vm_t *vm, vm_vcpu_t *vcpu,
+              uintptr_t addr, size_t size)
+{
+    memory_fault_result_t result;
+
+    return populate(space, res, addr, size, &result) ? result
+                                                     : call_alone(res, vm, vcpu, addr, size);
+}
+
+/* What wasn't found lately. */
+__attribute__((noinline)) static memory_fault_result_t
+handle_new(struct gm_space *space, struct gm_lookup_entry *entry, vm_t *vm, vm_vcpu_t *vcpu,
+           uintptr_t addr, size_t size)
+{
+    vm_memory_reservation_t *res = gm_lookup_cache_search(entry, gm_index_root(&space->index), addr,
+                                                          gm_generation(space));
+
+    space->stats.faults++;
+    if (!can_answer(res, addr, size)) {
+        space->stats.faults_unhandled++;
+        return FAULT_UNHANDLED;
+    }
+    return res->backing != NULL ? handle_backed(space, res, vm, vcpu, addr, size)
+                                : call_alone(res, vm, vcpu, addr, size);
+}
+
+__attribute__((noinline)) static memory_fault_result_t
+handle_otherwise(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
+{
+    struct gm_space *space = gm_space_of(vm);
+
+    if (space == NULL) {
+        ZF_LOGE("vm_memory_handle_fault: no VM, or one whose memory isn't initialised");
+        return FAULT_ERROR;
+    }
+    return space->readers.shared ? handle_shared(space, vm, vcpu, addr, size)
+                                 : handle_new(space, gm_lookup_cache_entry(&space->recent.lookups,
+                                                                           addr),
+                                              vm, vcpu, addr, size);
+}
+
+/* Short on purpose, and with few registers to save: it runs at each access to an emulated device. */
+memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
+{
+    struct gm_space *space =
+        vm != NULL && vm->mem.reservation_cookie != NULL ? vm->mem.reservation_cookie->space : NULL;
+    struct gm_lookup_entry *entry;
+    vm_memory_reservation_t *res;
+
+    if (space == NULL || space->readers.shared) {
+        return handle_otherwise(vm, vcpu, addr, size);
+    }
+    entry = gm_lookup_cache_entry(&space->recent.lookups, addr);
+    res = gm_lookup_entry_item(entry, addr, gm_generation(space));
+    if (!can_answer(res, addr, size) || res->backing != NULL) {
+        return handle_new(space, entry, vm, vcpu, addr, size);
+    }
+    space->stats.faults++;
+    return call_alone(res, vm, vcpu, addr, size);
 }

@@ -39,9 +39,35 @@ static inline struct gm_lookup_entry *gm_lookup_cache_entry(struct gm_lookup_cac
     return &cache->entry[mixed >> GM_LOOKUP_PAGE_BITS & (GM_LOOKUP_ENTRIES - 1)];
 }
 
+/* The item of an entry, if its range holds addr; else NULL. */
+static inline void *gm_lookup_entry_item(struct gm_lookup_entry *entry, uintptr_t addr,
+                                         uint64_t generation)
+{
+    GM_RANGE_FORGET(entry); /* or its address is calculated again for each member */
+    return addr - entry->base < entry->size && entry->generation == generation ? entry->item : NULL;
+}
+
 /* Search, and keep what is found. */
-void *gm_lookup_cache_search(struct gm_lookup_entry *entry, const struct gm_range_index *index,
-                             uintptr_t addr, uint64_t generation);
+static inline void *gm_lookup_cache_search(struct gm_lookup_entry *entry,
+                                           const struct gm_range_index *index, uintptr_t addr,
+                                           uint64_t generation)
+{
+    const struct gm_range *range;
+    uintptr_t base;
+    uintptr_t reach;
+
+    if (index->count == 0) {
+        return NULL;
+    }
+    range = gm_range_index_search(index, addr);
+    base = range->base;
+    reach = range->last - base;
+    if (addr - base > reach || range->item == NULL) {
+        return NULL;
+    }
+    *entry = (struct gm_lookup_entry){base, reach + 1, range->item, generation};
+    return range->item;
+}
 
 /*
  * The item whose range holds addr, or NULL. `generation` changes at each removal, and was read
@@ -53,10 +79,7 @@ static inline void *gm_lookup_cache_find(struct gm_lookup_cache *cache,
                                          uint64_t generation)
 {
     struct gm_lookup_entry *entry = gm_lookup_cache_entry(cache, addr);
+    void *item = gm_lookup_entry_item(entry, addr, generation);
 
-    GM_RANGE_FORGET(entry); /* or its address is calculated again for each member */
-    if (addr - entry->base < entry->size && entry->generation == generation) {
-        return entry->item;
-    }
-    return gm_lookup_cache_search(entry, index, addr, generation);
+    return item != NULL ? item : gm_lookup_cache_search(entry, index, addr, generation);
 }
