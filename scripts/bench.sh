@@ -3,22 +3,22 @@
 # Copyright 2026 the guestmem authors
 #
 # Run the benches of the release build: JSON lines to build/bench.json, a table to the screen.
-# With bench names (access, cost, insn, ram, uboot) only those.
+# With bench names (access, cost, insn, lookup, ram, uboot) only those.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 out=build/bench.json
 benches=("$@")
-[ "$#" -gt 0 ] || benches=(access cost insn ram uboot)
+[ "$#" -gt 0 ] || benches=(access cost insn lookup ram uboot)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Instructions of one kind of operation in one order, each on average. bench/callgrind_cost.awk says
+# Instructions of what a bench does in bench_region(), each on average. bench/callgrind_cost.awk says
 # what counts. Functions are bound at the start, so that the loader's work is not in it.
-count_instructions() { # operation, order
+count_instructions() { # bench, operation, order or count
     local operations
     operations=$(LD_BIND_NOW=1 valgrind -q --tool=callgrind --toggle-collect=bench_region \
         --compress-strings=no --compress-pos=no --callgrind-out-file="$work/callgrind" \
-        build/bench/bench-insn "$1" "$2")
+        "build/bench/bench-$1" "$2" "$3")
     awk -v host_folder="$PWD/host/" -f bench/callgrind_cost.awk \
         "$work/callgrind" | awk -v n="$operations" '{ printf "%.0f\n", $1 / n }'
 }
@@ -27,18 +27,30 @@ bench_insn() {
     local operation order value
     for operation in reserve free; do
         for order in asc desc rand; do
-            value=$(count_instructions $operation $order)
+            value=$(count_instructions insn $operation $order)
             echo "{\"name\":\"${operation}_10k_${order}_insn\",\"value\":$value,\"unit\":\"instructions\"}"
         done
     done
-    value=$(count_instructions register asc)
+    value=$(count_instructions insn register asc)
     echo "{\"name\":\"register_1k_insn\",\"value\":$value,\"unit\":\"instructions\"}"
+}
+
+bench_lookup() {
+    local count value
+    build/bench/bench-lookup
+    value=$(count_instructions lookup hit 200)
+    echo "{\"name\":\"lookup_hit_insn\",\"value\":$value,\"unit\":\"instructions\"}"
+    for count in 8 200 1000 10000; do
+        value=$(count_instructions lookup search $count)
+        echo "{\"name\":\"lookup_search_${count}_insn\",\"value\":$value,\"unit\":\"instructions\"}"
+    done
 }
 
 for bench in "${benches[@]}"; do
     echo "bench: $bench" >&2
     case $bench in
     insn) bench_insn ;;
+    lookup) bench_lookup ;;
     access | cost | ram | uboot) "build/bench/bench-$bench" ;;
     *) echo "bench: unknown: $bench" >&2 && exit 2 ;;
     esac >>"$work/results"

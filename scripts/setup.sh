@@ -44,6 +44,7 @@ look() {
     need_header libfdt.h libfdt-dev
     need_header zlib.h zlib1g-dev
     need_header cmocka.h libcmocka-dev
+    need_header bsd/sys/tree.h libbsd-dev
     firmware=/usr/lib/u-boot/qemu_arm64/u-boot.bin
     [ -r "$firmware" ] || missing "U-Boot for QEMU's arm64 machine, $firmware" u-boot-qemu
     case $goal in
