@@ -94,12 +94,16 @@ static int touch_seen(struct gm_space *space, const struct touch *touch,
                       const struct gm_seen_part *part)
 {
     struct progress progress = {.at = touch->start, .part = *part};
-    unsigned alone = !space->readers.shared; /* else nobody may write this but who has the turn */
+    bool alone = !space->readers.shared; /* else only who has the turn may write this */
     int result;
 
-    space->busy += alone;
+    if (alone) {
+        space->busy++;
+    }
     result = touch_all(space, touch, &progress);
-    space->busy -= alone;
+    if (alone) {
+        space->busy--;
+    }
     if (progress.has_turn) {
         unpin(space, &progress);
         gm_turn_give(space);
@@ -175,17 +179,36 @@ __attribute__((noinline)) static int touch_range(struct gm_space *space, const s
     return has ? result : show_and_touch(touch, size);
 }
 
+/* All of it is in one part, and the calling thread is in a section. Not inlined, so that the touch
+ * of a piece saves no registers for it. */
+__attribute__((noinline)) static int touch_part(struct gm_here here, const struct touch *touch)
+{
+    return touch_seen(here.space, touch, here.part);
+}
+
+/* Devices touch a descriptor at a time: one piece takes the short way. */
 int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn touch_callback,
                  void *cookie)
 {
+    const uintptr_t mask = ((uintptr_t)1 << seL4_PageBits) - 1;
+    uintptr_t last = addr + (size - 1);
     struct gm_here here = gm_here(vm, addr);
-    struct touch touch = {vm, addr, addr + (size - 1), touch_callback, cookie};
+    char *at = gm_look_again(here, addr, size);
+    unsigned alone;
+    int result;
 
-    if (gm_look_again(here, addr, size) == NULL || !gm_seen_is_ram(here.part) ||
-        touch_callback == NULL) {
-        return touch_range(here.space, &touch, size);
+    if (at == NULL || !gm_seen_is_ram(here.part) || touch_callback == NULL) {
+        return touch_range(here.space, &(struct touch){vm, addr, last, touch_callback, cookie},
+                           size);
     }
-    return touch_seen(here.space, &touch, here.part);
+    if (((addr ^ last) & ~mask) != 0) {
+        return touch_part(here, &(struct touch){vm, addr, last, touch_callback, cookie});
+    }
+    alone = !here.space->readers.shared; /* as in touch_seen() */
+    here.space->busy += alone;
+    result = touch_callback(vm, addr, at, size, 0, cookie);
+    here.space->busy -= alone;
+    return result;
 }
 
 int vm_guest_ram_read_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size,
