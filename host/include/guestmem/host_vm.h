@@ -36,7 +36,8 @@ extern "C" {
  * In parallel: each vcpu has a thread, and they run guest code at once. It is for speed, and for
  * finding races in a VMM; what the guest CPU is made of doesn't promise an SMP machine:
  *   - Exclusives (LDXR, STXR and others) and atomic instructions (LDADD, CAS, SWP and others) aren't
- *     atomic between vcpus: updates get lost, and locks that are made of them may let two in.
+ *     atomic between vcpus: updates get lost, and a lock that is made of them may let two in, or
+ *     nobody any more.
  *   - Barriers, acquire and release order nothing. The host's order, which on x86-64 lets only a
  *     load overtake an earlier store, is what guests get.
  *   - Aligned loads and stores of up to 8 bytes are whole.

@@ -132,7 +132,7 @@ static void a_devices_lock_guards_a_count(void **state)
 
 /* ------------------------------------------------------------------------------- atomics */
 
-/* In parallel nothing is promised of them but that the guest comes to its end. */
+/* In parallel nothing is promised but that something was counted. */
 static void assert_count(struct vcpus *vcpus, uint64_t address, uint64_t count)
 {
     uint64_t counted = fixture_read(&vcpus->base.vm, address, 8);
@@ -144,6 +144,7 @@ static void assert_count(struct vcpus *vcpus, uint64_t address, uint64_t count)
     }
 }
 
+/* In turns only: in parallel such a lock may let two in, or nobody any more. */
 static void a_spinlock_guards_a_count(void **state)
 {
     struct vcpus *vcpus = *state;
@@ -154,7 +155,7 @@ static void a_spinlock_guards_a_count(void **state)
     vcpus->context[0].x2 = VCPUS_DATA + 8;
     vcpus->context[0].x3 = rounds;
     VCPUS_RUN_BOTH(vcpus, code_spinlock);
-    assert_count(vcpus, VCPUS_DATA + 8, VCPU_COUNT * rounds);
+    assert_int_equal(fixture_read(&vcpus->base.vm, VCPUS_DATA + 8, 8), VCPU_COUNT * rounds);
 }
 
 static void atomics_count(void **state)
@@ -342,7 +343,7 @@ int main(void)
         BOTH_WAYS(words_are_handed_to_and_fro),
         BOTH_WAYS(each_access_to_a_device_comes_once),
         BOTH_WAYS(a_devices_lock_guards_a_count),
-        BOTH_WAYS(a_spinlock_guards_a_count),
+        IN_TURNS(a_spinlock_guards_a_count),
         BOTH_WAYS(atomics_count),
         BOTH_WAYS(atomics_count_in_memory_that_comes_at_their_first_use),
         BOTH_WAYS(both_populate_lazy_memory),

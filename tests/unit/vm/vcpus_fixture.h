@@ -46,8 +46,12 @@ void vcpus_run(struct vcpus *vcpus);
 seL4_UserContext vcpus_context(struct vcpus *vcpus, unsigned n);
 void vcpus_clear(struct vcpus *vcpus, uint64_t gpa, size_t bytes);
 
-#define BOTH_WAYS(name)                                                              \
-    {"in turns: " #name, name, vcpus_set_up_in_turns, vcpus_tear_down, NULL},        \
+#define IN_TURNS(name)                                                         \
+    {                                                                          \
+        "in turns: " #name, name, vcpus_set_up_in_turns, vcpus_tear_down, NULL \
+    }
+#define IN_PARALLEL(name)                                                            \
     {                                                                                \
         "in parallel: " #name, name, vcpus_set_up_in_parallel, vcpus_tear_down, NULL \
     }
+#define BOTH_WAYS(name) IN_TURNS(name), IN_PARALLEL(name)
