@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <guestmem/access.h>
+#include <guestmem/guestmem.h>
 #include <sel4vm/arch/guest_arm_context.h>
 #include <sel4vm/boot.h>
 #include <sel4vm/guest_ram.h>
@@ -132,28 +133,42 @@ static int print_part(int step)
     if (step == 0) {
         printf("         the guest found everything as it expects\n");
     } else if (step > 0) {
-        printf("         the guest found something else at step %d\n", step);
+        printf("         the guest found something else at its step %d\n", step);
     } else {
         printf("         the guest didn't get there\n");
     }
     return step != 0;
 }
 
-int machine_print(const struct machine *machine)
+static void print_memory(vm_t *vm)
+{
+    struct guestmem_stats stats;
+
+    if (guestmem_get_stats(vm, &stats) == GUESTMEM_OK) {
+        printf("memory   %d MiB of RAM, of which %zu MiB were used and so populated\n",
+               MACHINE_RAM_BYTES >> 20, stats.frames[1] * 2);
+        printf("         %llu accesses of the guest came to the VMM\n",
+               (unsigned long long)stats.faults);
+    }
+}
+
+int machine_print(struct machine *machine)
 {
     const struct counter *counter = &machine->counter;
     const struct mailbox *mailbox = &machine->mailbox;
     const struct disk *disk = &machine->disk;
     int failed;
 
-    printf("counter  %u accesses, %u of them refused; it stands at 0x%llx\n", counter->accesses,
-           counter->refused, (unsigned long long)counter->count);
+    printf("counter  %u accesses, %u of them in sizes that its registers don't have\n",
+           counter->accesses, counter->refused);
     failed = print_part(machine->results[0]);
-    printf("mailbox  rang %u times, %u messages refused; the last good one: \"%s\"\n",
-           mailbox->rings, mailbox->refused, mailbox->last);
+    printf("mailbox  rang %u times, with %u message of a length that can't be\n", mailbox->rings,
+           mailbox->refused);
+    printf("         the last good one: \"%s\"\n", mailbox->last);
     failed += print_part(machine->results[1]);
-    printf("disk     %u read, %u written, %u requests failed; asked %u times to be reset\n",
+    printf("disk     %u read, %u written, %u request answered with an error, %u resets asked for\n",
            disk->reads, disk->writes, disk->failed, disk->resets_asked);
     failed += print_part(machine->results[2]);
+    print_memory(&machine->vm);
     return failed;
 }

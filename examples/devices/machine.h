@@ -71,4 +71,4 @@ int machine_run(struct machine *machine, const uint32_t *program, size_t bytes);
 void machine_destroy(struct machine *machine);
 
 /* A few lines about what happened. Returns how many parts of the guest's program failed. */
-int machine_print(const struct machine *machine);
+int machine_print(struct machine *machine);

@@ -5,6 +5,9 @@
 #include "fixture.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include <guestmem/threads.h>
 
 enum {
     TABLE = MACHINE_RAM + 0x300000, /* what the guest is to do, entries of 24 bytes */
@@ -42,6 +45,14 @@ static const uint32_t guest[] = {
     0x17ffffe4,             /*         b again */
 };
 
+/* Whether the same tests run once more with VMs that are shared between threads. */
+static bool is_shared(void)
+{
+    const char *shared = getenv("GUESTMEM_TEST_SHARED");
+
+    return shared != NULL && strcmp(shared, "1") == 0;
+}
+
 int fixture_set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -57,6 +68,9 @@ int fixture_set_up(void **state)
         .stop = guestmem_host_vm_stop,
     };
     assert_int_equal(machine_create(&fixture->machine, &fixture->environment, true), 0);
+    if (is_shared()) {
+        assert_int_equal(guestmem_reader_register(&fixture->machine.vm), 0);
+    }
     *state = fixture;
     return 0;
 }
