@@ -94,7 +94,7 @@ static int make_lazy(struct gm_space *space, vm_memory_reservation_t *res,
         gm_free(space, backing, sizeof(*backing));
         return error;
     }
-    gm_reservation_set_backing(res, backing);
+    gm_reservation_set_backing(res, backing, true);
     return GUESTMEM_OK;
 }
 
@@ -124,7 +124,7 @@ static int make_now(struct gm_space *space, vm_memory_reservation_t *res,
         backing->source.kind = GM_SOURCE_NONE; /* array and cookie may not outlive this call */
         backing->source.array = NULL;
     }
-    gm_reservation_set_backing(res, backing);
+    gm_reservation_set_backing(res, backing, false);
     return GUESTMEM_OK;
 
 give_frames:
@@ -206,7 +206,7 @@ void gm_backing_drop(struct gm_space *space, vm_memory_reservation_t *res)
     gm_free(space, backing->source.array,
             backing->source.array_count * sizeof(backing->source.array[0]));
     gm_free(space, backing, sizeof(*backing));
-    gm_reservation_set_backing(res, NULL);
+    gm_reservation_set_backing(res, NULL, false);
 }
 
 bool gm_backing_is_lazy_at(const vm_memory_reservation_t *res, uint64_t page)
@@ -419,6 +419,7 @@ int gm_backing_may_discard(struct gm_space *space, vm_memory_reservation_t *res,
 void gm_backing_discard(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from,
                         uint64_t to)
 {
+    gm_reservation_set_backing(res, res->backing, true);
     gm_backing_remove(space, res, from, to);
     if (res->policy.discarded == GUESTMEM_DISCARDED_REFUSES) {
         gm_extents_note_pages(&res->backing->refused, from, to);

@@ -82,7 +82,7 @@ static void count(atomic_uint_fast64_t *counter, bool shared)
  * stays where it is, unless it is dead already. acquire: not entered before it is known to live.
  */
 static vm_memory_reservation_t *enter(struct gm_space *space, uintptr_t addr, size_t size,
-                                      bool *backed)
+                                      bool *lazy)
 {
     struct gm_section section = gm_section_begin(space);
     vm_memory_reservation_t *res = find(space, gm_section_recent(space, &section), addr, size);
@@ -90,7 +90,7 @@ static vm_memory_reservation_t *enter(struct gm_space *space, uintptr_t addr, si
     if (res != NULL) {
         unsigned before = atomic_fetch_add_explicit(&res->calls, 1, memory_order_acquire);
 
-        *backed = atomic_load_explicit(&res->backed, memory_order_relaxed);
+        *lazy = atomic_load_explicit(&res->lazy, memory_order_relaxed);
         if ((before & GM_RESERVATION_DEAD) != 0) {
             atomic_fetch_sub_explicit(&res->calls, 1, memory_order_relaxed);
             res = NULL;
@@ -147,16 +147,16 @@ handle_shared(struct gm_space *space, vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
     struct gm_fault_counts *counts =
         reader != NULL ? &reader->faults : &space->readers.visitor_faults;
     memory_fault_result_t result;
-    bool backed = false;
-    vm_memory_reservation_t *res = enter(space, addr, size, &backed);
+    bool lazy = false;
+    vm_memory_reservation_t *res = enter(space, addr, size, &lazy);
 
     count(&counts->all, reader == NULL);
-    if (res != NULL && backed) {
+    if (res != NULL && lazy) {
         leave(res);
         if (populate_shared(space, addr, size, &result)) {
             return result;
         }
-        res = enter(space, addr, size, &backed);
+        res = enter(space, addr, size, &lazy);
     }
     if (res == NULL) {
         count(&counts->unhandled, reader == NULL);

@@ -14,13 +14,14 @@ _Thread_local struct gm_thread gm_thread;
 /* ---------------------------------------------------------------------------------- sections */
 
 /*
- * seq_cst: this store comes before the loads of what is published, which are seq_cst too. So either
- * a change that looks at the readers afterwards sees this one, or this one sees what it published.
+ * The epoch is loaded with acquire: who announces one has seen what was published before it. The
+ * store is seq_cst: it comes before the loads of what is published, which are seq_cst too; so either a
+ * change that looks at the readers afterwards sees this one, or this one sees what it published. An
+ * old epoch only makes changes wait that needn't.
  */
 static void announce(struct gm_reader *reader, const struct gm_readers *readers)
 {
-    /* relaxed: an old number only makes changes wait that needn't */
-    uint64_t epoch = atomic_load_explicit(&readers->epoch, memory_order_relaxed);
+    uint64_t epoch = atomic_load_explicit(&readers->epoch, memory_order_acquire);
 
     atomic_store_explicit(&reader->epoch, epoch, memory_order_seq_cst);
 }
@@ -31,24 +32,14 @@ static void leave(struct gm_reader *reader)
     atomic_store_explicit(&reader->epoch, 0, memory_order_release);
 }
 
-/* The epoch is looked at again after counting: had it moved on by two meanwhile, the change that
- * moved it would not have seen this visitor, and the next one would look for it in the other
- * count. seq_cst, as above. */
+/* The same for those that share a count. Counted late, for an epoch long gone, it is taken for one of
+ * the present epoch or of the one before, and keeps that from ending: move_on(). */
 static uint64_t visit(struct gm_readers *readers)
 {
-    uint64_t epoch = atomic_load_explicit(&readers->epoch, memory_order_relaxed);
+    uint64_t epoch = atomic_load_explicit(&readers->epoch, memory_order_acquire);
 
-    for (;;) {
-        uint64_t now;
-
-        atomic_fetch_add_explicit(&readers->visitors[epoch & 1], 1, memory_order_seq_cst);
-        now = atomic_load_explicit(&readers->epoch, memory_order_seq_cst);
-        if (now == epoch) {
-            return epoch;
-        }
-        atomic_fetch_sub_explicit(&readers->visitors[epoch & 1], 1, memory_order_relaxed);
-        epoch = now;
-    }
+    atomic_fetch_add_explicit(&readers->visitors[epoch & 1], 1, memory_order_seq_cst);
+    return epoch;
 }
 
 struct gm_section gm_section_begin(struct gm_space *space)

@@ -68,12 +68,13 @@ static inline bool gm_reservation_is_dead(const vm_memory_reservation_t *res)
     return (atomic_load_explicit(&res->calls, memory_order_relaxed) & GM_RESERVATION_DEAD) != 0;
 }
 
-/* relaxed: a reader that sees it late asks the callback; one that sees it early asks with the turn. */
+/* `lazy`: accesses may have to populate it. relaxed: who sees that has the turn before it looks at
+ * the backing, and no access fails to find what isn't there yet before this was said. */
 static inline void gm_reservation_set_backing(vm_memory_reservation_t *res,
-                                              struct gm_backing *backing)
+                                              struct gm_backing *backing, bool lazy)
 {
     res->backing = backing;
-    atomic_store_explicit(&res->backed, backing != NULL, memory_order_relaxed);
+    atomic_store_explicit(&res->lazy, lazy, memory_order_relaxed);
 }
 
 /* The reservation that holds this byte, or NULL. */

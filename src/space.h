@@ -70,7 +70,7 @@ struct vm_memory_reservation {
     memory_fault_callback_fn callback;
     void *cookie;
     struct gm_backing *backing; /* NULL: not backed */
-    atomic_bool backed;         /* the same, for readers */
+    atomic_bool lazy;           /* accesses may populate it: they are handled with the turn */
     struct gm_policy policy;
     uint32_t busy; /* what the thread that changes it has under way: it can't be freed */
     atomic_uint calls; /* callbacks under way in a shared VM (else they count as busy), and whether it
