@@ -74,6 +74,7 @@ holds pieces -DREADERS=1 -DCHANGES="$changes" -DFROZEN
 holds pieces -DREADERS=0 -DCHANGES="$changes" -DFROZEN
 holds free
 holds remember
+holds shown
 holds two_vms
 
 optimise=0 # compiling is what takes the time from here on
@@ -95,6 +96,7 @@ breaks "$stuck" free -DMUTANT_RESUME_EARLY
 breaks "$stuck" free -DMUTANT_WAIT_INSIDE
 breaks "$gone" remember -DMUTANT_GENERATION_LATE
 breaks "$gone" remember -DMUTANT_COUNT_LATE
+breaks "$in_use" shown -DMUTANT_RESUME_LATE
 breaks "$stuck" two_vms -DMUTANT_PAUSE_ONE
 breaks "$stuck" two_vms -DMUTANT_CALLBACKS_OF_ONE
 

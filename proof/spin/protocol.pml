@@ -135,7 +135,7 @@ inline read_piece()
     }
 }
 
-/* --------------------------------------------------------------------------------- the turn */
+/* -------------------------------------------------------------------------------- the turn */
 
 /* Taking it is a quiescent state of the thread: nobody waits for its section meanwhile. */
 inline turn_take(t)
@@ -149,15 +149,19 @@ inline turn_take(t)
     atomic { turn == NONE -> turn = t }
 }
 
+/* The section goes on first, so that what was found with the turn stays until the section's end. */
 inline turn_give(t)
 {
+#ifdef MUTANT_RESUME_LATE
     turn = NONE;
+#endif
 #ifndef MUTANT_NO_QUIESCENCE
     if
     :: open -> announce(t)
     :: else -> skip
-    fi
+    fi;
 #endif
+    turn = NONE
 }
 
 /* ------------------------------------------------------------------------- waiting for readers */
