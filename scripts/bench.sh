@@ -3,12 +3,12 @@
 # Copyright 2026 the guestmem authors
 #
 # Run the benches of the release build: JSON lines to build/bench.json, a table to the screen.
-# With bench names (access, cost, insn, lookup, ram, uboot) only those.
+# With bench names (access, cost, device, insn, lookup, ram, uboot) only those.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 out=build/bench.json
 benches=("$@")
-[ "$#" -gt 0 ] || benches=(access cost insn lookup ram uboot)
+[ "$#" -gt 0 ] || benches=(access cost device insn lookup ram uboot)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -51,7 +51,7 @@ for bench in "${benches[@]}"; do
     case $bench in
     insn) bench_insn ;;
     lookup) bench_lookup ;;
-    access | cost | ram | uboot) "build/bench/bench-$bench" ;;
+    access | cost | device | ram | uboot) "build/bench/bench-$bench" ;;
     *) echo "bench: unknown: $bench" >&2 && exit 2 ;;
     esac >>"$work/results"
 done
@@ -61,11 +61,11 @@ mv "$work/results" "$out"
 status=0
 awk -F '[":,}]+' '
     FNR == NR { if ($0 !~ /^#/) { split($0, word, " "); limit[word[1]] = word[2] }; next }
-    FNR == 1  { printf "%-28s %14s  %-13s %10s\n", "name", "value", "unit", "at most" }
+    FNR == 1  { printf "%-32s %14s  %-13s %10s\n", "name", "value", "unit", "at most" }
     {
         name = $3; value = $5; unit = $7; most = limit[name]
         verdict = most == "" ? "" : value + 0 <= most + 0 ? "ok" : "OVER"
-        printf "%-28s %14.10g  %-13s %10s %s\n", name, value, unit, most, verdict
+        printf "%-32s %14.10g  %-13s %10s %s\n", name, value, unit, most, verdict
         over += verdict == "OVER"
     }
     END { exit over > 0 }' bench/limits.txt "$out" || status=1
