@@ -164,12 +164,12 @@ __attribute__((noinline)) static int touch_range(struct gm_space *space, const s
     bool has;
     int result = 0;
 
-    if (space == NULL || space->window != NULL || touch->callback == NULL) {
+    if (space == NULL || touch->callback == NULL) {
         return show_and_touch(touch, size);
     }
     section = gm_section_begin(space);
     look = gm_look_in_section(space);
-    has = gm_look_has(&look, touch->start, size, true, &part);
+    has = gm_look_has(&look, touch->start, size, true, &part) && gm_seen_slot(&part) == 0;
     if (has) {
         gm_look_remember(space, &section, &part, touch->last);
         gm_look_at(&look, touch->start, touch->start, &part);

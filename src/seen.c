@@ -147,14 +147,29 @@ void gm_seen_note(struct gm_space *space, const vm_memory_reservation_t *res,
     }
 }
 
-bool gm_seen_forget(struct gm_space *space, uintptr_t base, uintptr_t last)
+/* What is left of a part on both sides of [base, last] stays noted, if there is memory for that. */
+static void insert_rest(struct gm_space *space, const struct gm_seen_part *part, uintptr_t base,
+                        uintptr_t last)
+{
+    struct gm_seen_part rest = *part;
+
+    if (part->last > last) {
+        rest.base = last + 1;
+        insert(space, &rest);
+    }
+    if (part->base < base) {
+        rest.base = part->base;
+        rest.last = base - 1;
+        insert(space, &rest);
+    }
+}
+
+void gm_seen_forget(struct gm_space *space, uintptr_t base, uintptr_t last)
 {
     struct gm_seen_part part;
-    bool any = false;
 
     while (below(gm_index_root(&space->seen), last, &part) && part.last >= base) {
         gm_index_remove(space, &space->seen, part.base);
-        any = true;
+        insert_rest(space, &part, base, last);
     }
-    return any;
 }

@@ -11,8 +11,8 @@
  *
  * Device memory is never noted. Ranges lie in one reservation each. Neighbours that go on in the
  * guest's and in the VMM's addresses are one range, as far as other threads allow: in a shared VM
- * what is noted already stays as it is. Taking away a part takes the whole range out, which needs
- * no memory; the rest is noted again at its next use.
+ * what is noted already stays as it is. Taking away needs no memory: where there is none to note
+ * the rest of a range, that goes too, and is noted again at its next use.
  */
 #pragma once
 
@@ -35,9 +35,8 @@ bool gm_seen_goes_on(const struct gm_seen_part *low, const struct gm_seen_part *
 void gm_seen_note(struct gm_space *space, const vm_memory_reservation_t *res,
                   const struct gm_seen_part *part);
 
-/* Take out what meets [base, last], as above. Readers may have it in hand until gm_readers_wait().
- * Whether there was any. */
-bool gm_seen_forget(struct gm_space *space, uintptr_t base, uintptr_t last);
+/* Take [base, last] out. Readers may have it in hand until gm_readers_wait(). */
+void gm_seen_forget(struct gm_space *space, uintptr_t base, uintptr_t last);
 
 /* Where [gpa, gpa + size) is in a part that was used lately, if it is still there and holds all of
  * it; else NULL. */
