@@ -3,12 +3,12 @@
 # Copyright 2026 the guestmem authors
 #
 # Run the benches of the release build: JSON lines to build/bench.json, a table to the screen.
-# With bench names (access, cost, device, insn, lookup, ram, uboot) only those.
+# With bench names (access, cost, device, insn, lookup, ram, scaling, uboot) only those.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 out=build/bench.json
 benches=("$@")
-[ "$#" -gt 0 ] || benches=(access cost device insn lookup ram uboot)
+[ "$#" -gt 0 ] || benches=(access cost device insn lookup ram scaling uboot)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -51,7 +51,7 @@ for bench in "${benches[@]}"; do
     case $bench in
     insn) bench_insn ;;
     lookup) bench_lookup ;;
-    access | cost | device | ram | uboot) "build/bench/bench-$bench" ;;
+    access | cost | device | ram | scaling | uboot) "build/bench/bench-$bench" ;;
     *) echo "bench: unknown: $bench" >&2 && exit 2 ;;
     esac >>"$work/results"
 done

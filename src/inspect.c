@@ -49,7 +49,7 @@ vm_memory_reservation_t *guestmem_reservation_at(vm_t *vm, uintptr_t gpa)
         return NULL;
     }
     section = gm_section_begin(space);
-    res = gm_reservation_find(space, gpa);
+    res = gm_reservation_find_again(space, gm_section_recent(space, &section), gpa);
     if (res != NULL && gm_reservation_is_dead(res)) {
         res = NULL;
     }
