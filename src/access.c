@@ -96,13 +96,16 @@ static int sync_parts(struct gm_space *space, uintptr_t base, uintptr_t last)
     }
 }
 
-static int move_shown(struct gm_space *space, const struct access *access)
+/* `keep`: what was populated is kept, since bytes have moved there. */
+static int move_shown(struct gm_space *space, const struct access *access, bool *keep)
 {
     struct gm_look look = {.space = space};
     int error = access->move == NULL ? GUESTMEM_OK : move_parts(&look, access);
 
+    *keep = error == GUESTMEM_OK;
     if (error == GUESTMEM_OK && access->is_code) {
         error = sync_parts(space, access->gpa, last_of(access));
+        *keep = error == GUESTMEM_OK || access->move != NULL;
     }
     return error;
 }
@@ -126,8 +129,10 @@ __attribute__((noinline)) static int move(vm_t *vm, const struct access *access)
     error = access->invalid ? gm_fail(space, GUESTMEM_EINVAL, "check the arguments", 0)
                             : gm_show_begin(&show);
     if (error == GUESTMEM_OK) {
-        error = move_shown(space, access);
-        gm_show_end(&show, error == GUESTMEM_OK);
+        bool keep;
+
+        error = move_shown(space, access, &keep);
+        gm_show_end(&show, keep);
     }
     return gm_end(space, error, access->name, access->gpa, access->size);
 }
@@ -337,11 +342,14 @@ static int copy_shown(vm_t *vm, uintptr_t to, uintptr_t from, size_t size)
     int error = gm_show_begin(&show);
 
     if (error == GUESTMEM_OK) {
+        bool keep;
+
         error = copy_parts(&look, to, from, size);
-        if (error == GUESTMEM_OK && writes_code(vm)) {
+        keep = error == GUESTMEM_OK;
+        if (keep && writes_code(vm)) {
             error = sync_parts(show.space, to, to + (size - 1));
         }
-        gm_show_end(&show, error == GUESTMEM_OK);
+        gm_show_end(&show, keep);
     }
     return gm_end(show.space, error, "guestmem_ram_copy", ranges[show.at & 1].base, size);
 }

@@ -194,7 +194,6 @@ int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn to
     uintptr_t last = addr + (size - 1);
     struct gm_here here = gm_here(vm, addr);
     char *at = gm_look_again(here, addr, size);
-    unsigned alone;
     int result;
 
     if (at == NULL || !gm_seen_is_ram(here.part) || touch_callback == NULL) {
@@ -204,10 +203,12 @@ int vm_ram_touch(vm_t *vm, uintptr_t addr, size_t size, ram_touch_callback_fn to
     if (((addr ^ last) & ~mask) != 0) {
         return touch_part(here, &(struct touch){vm, addr, last, touch_callback, cookie});
     }
-    alone = !here.space->readers.shared; /* as in touch_seen() */
-    here.space->busy += alone;
+    if (here.space->readers.shared) { /* as in touch_seen() */
+        return touch_callback(vm, addr, at, size, 0, cookie);
+    }
+    here.space->busy++;
     result = touch_callback(vm, addr, at, size, 0, cookie);
-    here.space->busy -= alone;
+    here.space->busy--;
     return result;
 }
 

@@ -475,6 +475,26 @@ static void views_are_not_given_back_under_a_callback(struct gm_env *env, vm_t *
     GM_CHECK_EQ(policy.view_bytes_max, 4 * GM_MIB);
 }
 
+static void policies_that_make_no_sense_are_refused(struct gm_env *env, vm_t *vm)
+{
+    struct guestmem_policy policy;
+
+    make_ram(vm, BASE, 2 * GM_MIB);
+    GM_CHECK_EQ(guestmem_ram_read(vm, BASE, bytes, 1), GUESTMEM_OK);
+    guestmem_policy_default(&policy);
+    GM_CHECK_EQ(policy.views, GUESTMEM_VIEWS_KEPT);
+    policy.views = (enum guestmem_views)(GUESTMEM_VIEWS_NONE + 1);
+    REFUSES(env, vm, GUESTMEM_EINVAL, guestmem_set_policy(vm, &policy));
+    policy.views = GUESTMEM_VIEWS_WINDOW;
+    REFUSES(env, vm, GUESTMEM_EINVAL, guestmem_set_policy(vm, &policy));
+    GM_CHECK(is_seen(vm, BASE));
+    /* the smallest holds the two views that a copy takes */
+    set_views(vm, GUESTMEM_VIEWS_WINDOW, 1);
+    GM_CHECK(!is_seen(vm, BASE));
+    make_ram(vm, BASE + 2 * GM_MIB, 6 * GM_MIB);
+    check_all_works(env, vm);
+}
+
 static void memory_in_the_window_can_go(struct gm_env *env, vm_t *vm)
 {
     make_ram(vm, BASE, 8 * GM_MIB);
@@ -505,6 +525,7 @@ static const struct gm_case cases[] = {
     GM_CASE(no_view_stays_behind_a_call),
     GM_CASE(a_piece_stays_while_its_callback_runs),
     GM_CASE(views_are_not_given_back_under_a_callback),
+    GM_CASE(policies_that_make_no_sense_are_refused),
     GM_CASE(memory_in_the_window_can_go),
 };
 

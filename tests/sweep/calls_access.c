@@ -140,6 +140,16 @@ static bool list_some(struct sweep *sweep)
     return guestmem_ram_iovec(sweep->vm, buffers, 3, pieces, 8, &count) == GUESTMEM_OK;
 }
 
+static bool set_window(struct sweep *sweep)
+{
+    struct guestmem_policy policy;
+
+    guestmem_policy_default(&policy);
+    policy.views = GUESTMEM_VIEWS_WINDOW;
+    policy.view_bytes_max = 8 * GM_MIB;
+    return guestmem_set_policy(sweep->vm, &policy) == GUESTMEM_OK;
+}
+
 static const struct sweep_call calls[] = {
     {"guestmem_ram_read", "lazy", have_lazy, read_some, 0},
     {"guestmem_ram_read", "some is there", have_some_seen, read_some, 0},
@@ -161,5 +171,6 @@ static const struct sweep_call calls[] = {
     {"guestmem_ram_span", "in a window", have_window, span_some, 0},
     {"guestmem_ram_iovec", "lazy", have_lazy, list_some, 0},
     {"guestmem_ram_iovec", "in a window", have_window, list_some, 0},
+    {"guestmem_set_policy", "that makes a window", have_all_seen, set_window, 0},
 };
 const struct sweep_table sweep_access_calls = SWEEP_TABLE(calls);
