@@ -12,6 +12,8 @@
 
 #include "vcpus_code.h"
 
+#define READ_ONLY UINT64_C(0x10000000)
+
 enum { GC_ADD_X4_8 = 0x91002084 /* add x4, x4, #8 */ };
 
 /* ------------------------------------------------------------------------------- plain RAM */
@@ -48,6 +50,7 @@ static void words_are_handed_to_and_fro(void **state)
 /* ------------------------------------------------------------------------------- a device */
 
 struct counter {
+    uint64_t base;
     atomic_uint writes[VCPU_COUNT];
     atomic_uint reads[VCPU_COUNT];
     atomic_uint wrong;
@@ -62,11 +65,11 @@ static memory_fault_result_t count(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, si
 
     (void)vm;
     (void)size;
-    if (addr == FIXTURE_DEVICE && !is_vcpu_read_fault(vcpu)) {
+    if (addr == counter->base && !is_vcpu_read_fault(vcpu)) {
         seL4_Word expected = (seL4_Word)n << 32 | atomic_fetch_add(&counter->writes[n], 1);
 
         counter->wrong += get_vcpu_fault_data(vcpu) != expected;
-    } else if (addr == FIXTURE_DEVICE + 8 && is_vcpu_read_fault(vcpu)) {
+    } else if (addr == counter->base + 8 && is_vcpu_read_fault(vcpu)) {
         set_vcpu_fault_data(vcpu, atomic_fetch_add(&counter->reads[n], 1));
     } else {
         counter->wrong++;
@@ -78,7 +81,7 @@ static memory_fault_result_t count(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, si
 static void each_access_to_a_device_comes_once(void **state)
 {
     struct vcpus *vcpus = *state;
-    struct counter counter = {0};
+    struct counter counter = {.base = FIXTURE_DEVICE};
     const unsigned rounds = 20000;
     struct guestmem_stats stats;
 
@@ -94,6 +97,29 @@ static void each_access_to_a_device_comes_once(void **state)
     }
     assert_int_equal(guestmem_get_stats(&vcpus->base.vm, &stats), 0);
     assert_int_equal(stats.faults, 2 * VCPU_COUNT * rounds);
+}
+
+/* The answer to one vcpu's store is not what the other one finds there. */
+static void each_write_to_a_read_only_page_comes_once(void **state)
+{
+    struct vcpus *vcpus = *state;
+    struct counter counter = {.base = READ_ONLY};
+    const unsigned rounds = 2000;
+    uint64_t *page = create_allocated_reservation_frame(&vcpus->base.vm, READ_ONLY, seL4_CanRead,
+                                                        count, &counter);
+
+    assert_non_null(page);
+    page[1] = 3;
+    vcpus->context[0].x1 = READ_ONLY;
+    vcpus->context[0].x3 = rounds;
+    VCPUS_RUN_BOTH(vcpus, code_device);
+    assert_int_equal(counter.wrong, 0);
+    for (unsigned n = 0; n < VCPU_COUNT; n++) {
+        assert_int_equal(counter.writes[n], rounds);
+        assert_int_equal(counter.reads[n], 0);
+        assert_int_equal(vcpus_context(vcpus, n).x9, 3 * rounds);
+    }
+    assert_int_equal(page[0], 0);
 }
 
 /* Reading it takes the lock: 1; or 0, it is taken. Writing it gives the lock back. */
@@ -251,14 +277,14 @@ static memory_fault_result_t take_page(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr
     if (guestmem_ram_discard(vm, VCPUS_LAZY, 0x1000) != GUESTMEM_OK) {
         taker->wrong++;
     }
-    other = create_allocated_reservation_frame(vm, 0x10000000, seL4_AllRights,
+    other = create_allocated_reservation_frame(vm, READ_ONLY, seL4_AllRights,
                                                default_error_fault_callback, NULL);
     now = fixture_read(vm, VCPUS_LAZY, 8);
     taker->wrong += now != 0 && now < before;
     for (unsigned i = 0; other != NULL && i < 10000; i++) {
         taker->wrong += *other != 0;
     }
-    taker->wrong += other == NULL || guestmem_created_destroy(vm, 0x10000000) != GUESTMEM_OK;
+    taker->wrong += other == NULL || guestmem_created_destroy(vm, READ_ONLY) != GUESTMEM_OK;
     taker->taken++;
     advance_vcpu_fault(vcpu);
     return FAULT_HANDLED;
@@ -342,6 +368,7 @@ int main(void)
         BOTH_WAYS(both_fill_ram_word_by_word),
         BOTH_WAYS(words_are_handed_to_and_fro),
         BOTH_WAYS(each_access_to_a_device_comes_once),
+        BOTH_WAYS(each_write_to_a_read_only_page_comes_once),
         BOTH_WAYS(a_devices_lock_guards_a_count),
         IN_TURNS(a_spinlock_guards_a_count),
         BOTH_WAYS(atomics_count),
