@@ -15,7 +15,6 @@
  */
 #pragma once
 
-#include <sel4vm/guest_memory.h>
 #include <sel4vm/guest_vm.h>
 
 #include "mmio.h"

@@ -13,7 +13,6 @@
  */
 #pragma once
 
-#include <sel4vm/guest_memory.h>
 #include <sel4vm/guest_vm.h>
 
 #include "counter.h"

@@ -38,12 +38,12 @@ static void inbox_put(struct mailbox *mailbox, uint32_t number, uint32_t length)
     }
     page->length = length;
     /* release: who sees the number sees the text */
-    atomic_store_explicit(&page->number, number, memory_order_release);
+    __atomic_store_n(&page->number, number, __ATOMIC_RELEASE);
 }
 
 static void mailbox_serve(struct mailbox *mailbox)
 {
-    uint32_t number = atomic_load_explicit(&mailbox->outbox->number, memory_order_acquire);
+    uint32_t number = __atomic_load_n(&mailbox->outbox->number, __ATOMIC_ACQUIRE);
     int length = outbox_take(mailbox);
 
     mailbox->rings++;

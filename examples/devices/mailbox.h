@@ -15,10 +15,8 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdint.h>
 
-#include <sel4vm/guest_memory.h>
 #include <sel4vm/guest_vm.h>
 
 #include "mmio.h"
@@ -30,7 +28,7 @@ enum {
 };
 
 struct mailbox_page {
-    _Atomic uint32_t number;
+    uint32_t number;
     uint32_t length;
     char text[MAILBOX_TEXT_BYTES];
 };

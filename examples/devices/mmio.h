@@ -7,13 +7,12 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <sel4/sel4.h>
-#include <sel4vm/guest_memory.h>
+#include <sel4vm/guest_vm.h>
 
 struct mmio_access {
     size_t offset; /* in the device */
@@ -32,18 +31,19 @@ struct mmio_access mmio_begin(vm_vcpu_t *vcpu, size_t offset, size_t size);
 memory_fault_result_t mmio_end(vm_vcpu_t *vcpu, const struct mmio_access *access);
 
 /* What guards a device's state where several vcpus run at once. Not to be held while memory is
- * freed, nor taken inside a read section. */
-typedef atomic_flag device_lock;
+ * freed, nor taken inside a read section. Made of the compiler's own atomics: the C library of a
+ * seL4 tree has no <stdatomic.h>. */
+typedef bool device_lock;
 
 static inline void device_lock_take(device_lock *lock)
 {
     /* acquire: what the one before did is seen */
-    while (atomic_flag_test_and_set_explicit(lock, memory_order_acquire)) {
+    while (__atomic_test_and_set(lock, __ATOMIC_ACQUIRE)) {
         seL4_Yield();
     }
 }
 
 static inline void device_lock_give(device_lock *lock)
 {
-    atomic_flag_clear_explicit(lock, memory_order_release);
+    __atomic_clear(lock, __ATOMIC_RELEASE);
 }

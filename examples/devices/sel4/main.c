@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * The example as root task: brings allocator, address space and console up, runs the guest, says what
- * happened. The last line begins with "devices:".
+ * The example as root task: brings allocator, address space and console up, runs the guest, says
+ * what happened. The last line begins with "devices:".
  */
 #include <stdio.h>
 
