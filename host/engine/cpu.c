@@ -169,7 +169,8 @@ static uc_err set_up(struct engine_cpu *cpu, uc_engine *uc, struct gap *gaps)
     /* First of all calls. The default model lacks Armv8.1's atomic instructions. */
     uc_err err = uc_ctl_set_cpu_model(uc, UC_CPU_ARM64_MAX);
 
-    if (err == UC_ERR_OK) { /* no address ends a run; looking one up would read the guest's tables */
+    if (err ==
+        UC_ERR_OK) { /* no address ends a run; looking one up would read the guest's tables */
         err = uc_ctl_exits_enable(uc);
     }
     if (err == UC_ERR_OK) {

@@ -10,11 +10,11 @@
  * One environment lives in a process at a time; its caps are slot numbers of one root CNode, and
  * the invocations of <sel4/sel4.h> are its. Physical memory is a memfd: sparse, zero at first.
  *
- * Threads: invocations and the calls of vka, vspace, simple and malloc ops may come from any thread,
- * and are done one after the other, as by a kernel with one lock; so are the functions here but for
- * bring-up and destruction. guestmem_host_translate (of a guest's space), guestmem_host_phys and
- * guestmem_host_phys_offset take no lock and allocate nothing; signal handlers may call them. What
- * they found may be used until a watcher of the space has been called.
+ * Threads: invocations and the calls of vka, vspace, simple and malloc ops may come from any
+ * thread, and are done one after the other, as by a kernel with one lock; so are the functions here
+ * but for bring-up and destruction. guestmem_host_translate (of a guest's space),
+ * guestmem_host_phys and guestmem_host_phys_offset take no lock and allocate nothing; signal
+ * handlers may call them. What they found may be used until a watcher of the space has been called.
  *
  * Functions that can fail return 0 or a negative errno value and change nothing on failure.
  */

@@ -5,10 +5,10 @@
  * The VM runtime on the host: what sel4vm's interface has no call for.
  *
  * vm_run() is the VMM's loop. It runs the VM's vcpus in turns and makes every callback itself, on
- * the thread that called it; so a VM's memory has one thread. guestmem_host_vm_set_parallel() has it
- * run them on a thread each. VMs may run on several threads: they take turns, as on one core, and
- * while one of them runs or has a callback no other does. A thread that works on the environment
- * beside running VMs takes the same turns with guestmem_host_vm_enter().
+ * the thread that called it; so a VM's memory has one thread. guestmem_host_vm_set_parallel() has
+ * it run them on a thread each. VMs may run on several threads: they take turns, as on one core,
+ * and while one of them runs or has a callback no other does. A thread that works on the
+ * environment beside running VMs takes the same turns with guestmem_host_vm_enter().
  */
 #pragma once
 
@@ -35,8 +35,8 @@ extern "C" {
  *
  * In parallel: each vcpu has a thread, and they run guest code at once. It is for speed, and for
  * finding races in a VMM; what the guest CPU is made of doesn't promise an SMP machine:
- *   - Exclusives (LDXR, STXR and others) and atomic instructions (LDADD, CAS, SWP and others) aren't
- *     atomic between vcpus: updates get lost, and a lock that is made of them may let two in, or
+ *   - Exclusives (LDXR, STXR and others) and atomic instructions (LDADD, CAS, SWP and others)
+ * aren't atomic between vcpus: updates get lost, and a lock that is made of them may let two in, or
  *     nobody any more.
  *   - Barriers, acquire and release order nothing. The host's order, which on x86-64 lets only a
  *     load overtake an earlier store, is what guests get.
@@ -45,8 +45,8 @@ extern "C" {
  *     and cache maintenance by a guest reaches its own vcpu only, in either mode.
  *
  * What a VMM sees in parallel:
- *   - Callbacks of several vcpus run at once, each on its vcpu's thread, notifications on the thread
- *     that called vm_run(). The VM's memory is shared (guestmem/threads.h, with its rules for
+ *   - Callbacks of several vcpus run at once, each on its vcpu's thread, notifications on the
+ * thread that called vm_run(). The VM's memory is shared (guestmem/threads.h, with its rules for
  *     callbacks), and all these threads are its readers while vm_run() runs. Only the fault watcher
  *     is called by one at a time.
  *   - A stop, and an error of one vcpu, end vm_run() for all: it returns when the callbacks that
@@ -79,7 +79,7 @@ void guestmem_host_vm_leave(void);
 
 /*
  * The VMM changed guest code in [base, base + size) that the guest may have run before. Not needed
- * for memory that is new to the guest, or whose mapping changed. From the VMM's thread.
+ * for memory that is new to the guest, or whose mapping changed. From any thread.
  */
 void guestmem_host_vm_code_changed(vm_t *vm, uintptr_t base, size_t size);
 
