@@ -2,7 +2,7 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * threads-stress [seconds [readers [visitors [kept|window [seed]]]]]
+ * threads-stress [seconds [readers [visitors [kept|window|none [seed]]]]]
  *
  * One writer and many readers for so long, registered ones and visitors. Prints what was done.
  * Exits with 1 at the first answer that was wrong, and when a thread gets nowhere.
@@ -47,6 +47,7 @@ static void add(struct tally *sum, const struct tally *one)
     sum->lookups += one->lookups;
     sum->faults += one->faults;
     sum->accesses += one->accesses;
+    sum->turns += one->turns;
     sum->sections += one->sections;
     sum->callbacks += one->callbacks;
     sum->changes += one->changes;
@@ -64,11 +65,11 @@ static void report(double seconds, unsigned count, const struct writer_tally *wr
     for (unsigned i = 0; i < count; i++) {
         add(&sum, &readers[i].tally);
     }
-    reads = sum.lookups + sum.faults + sum.accesses;
+    reads = sum.lookups + sum.faults + sum.accesses + sum.turns;
     printf("readers: %" PRIu64 " operations checked: %" PRIu64 " lookups, %" PRIu64
-           " faults, %" PRIu64 " accesses in %" PRIu64 " sections and outside; %" PRIu64
+           " faults, %" PRIu64 " accesses, %" PRIu64 " by turns; %" PRIu64 " sections; %" PRIu64
            " too late to be checked\n",
-           reads, sum.lookups, sum.faults, sum.accesses, sum.sections, sum.too_late);
+           reads, sum.lookups, sum.faults, sum.accesses, sum.turns, sum.sections, sum.too_late);
     printf("callbacks: %" PRIu64 ", of which %" PRIu64 " reserved, mapped and freed, %" PRIu64
            " were kept from freeing themselves\n",
            sum.callbacks, sum.changes, sum.refusals);
@@ -84,22 +85,30 @@ static void report(double seconds, unsigned count, const struct writer_tally *wr
     }
 }
 
+static enum guestmem_views views_of(const char *name)
+{
+    if (strcmp(name, "window") == 0) {
+        return GUESTMEM_VIEWS_WINDOW;
+    }
+    return strcmp(name, "none") == 0 ? GUESTMEM_VIEWS_NONE : GUESTMEM_VIEWS_KEPT;
+}
+
 int main(int count, char **arguments)
 {
     double seconds = count > 1 ? atof(arguments[1]) : 2;
     unsigned registered = count > 2 ? (unsigned)atoi(arguments[2]) : 3;
     unsigned visitors = count > 3 ? (unsigned)atoi(arguments[3]) : 2;
-    bool window = count > 4 && strcmp(arguments[4], "window") == 0;
+    enum guestmem_views views = views_of(count > 4 ? arguments[4] : "kept");
     uint32_t seed = count > 5 ? (uint32_t)strtoul(arguments[5], NULL, 0) : 1;
     struct writer_tally writer = {0};
     pthread_t threads[THREADS_MAX];
     pthread_t timer;
 
     if (registered + visitors > THREADS_MAX || seconds <= 0 || seed == 0) {
-        give_up("usage: threads-stress [seconds [readers [visitors [kept|window [seed]]]]]");
+        give_up("usage: threads-stress [seconds [readers [visitors [kept|window|none [seed]]]]]");
     }
     signal_when_stuck(seconds);
-    world_open(window);
+    world_open(views);
     if (guestmem_reader_register(&world.vm) != GUESTMEM_OK) {
         give_up("the writer can't register");
     }

@@ -174,6 +174,69 @@ static void use_span(struct reader *reader, struct slot *slot)
     reader->tally.accesses++;
 }
 
+/* The same with pieces of RAM, which the writer writes to meanwhile, and takes away if it may. What
+ * is in a piece later is of a version later. */
+static void use_pieces(struct reader *reader)
+{
+    unsigned first = next_random(&reader->random) % (RAM_PAGES - 1);
+    struct guestmem_buffer buffers[2] = {{world.ram[first].base, 64},
+                                         {world.ram[first + 1].base + 8, PAGE - 8}};
+    struct guestmem_iovec pieces[2];
+    struct read_answer answer = {.count = 1};
+    struct seen seen = seen_begin(&world.ram[first]);
+    size_t count;
+
+    answer.error = guestmem_ram_iovec(&world.vm, buffers, 2, pieces, 2, &count);
+    if (answer.error != GUESTMEM_OK || count != 2) {
+        give_up("reader %u: pieces of RAM at 0x%jx: %s", reader->number, (uintmax_t)buffers[0].base,
+                guestmem_strerror(answer.error));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        look_up(reader, &world.slots[next_random(&reader->random) % SLOTS]);
+        sched_yield();
+        answer.words[0] = __atomic_load_n((uint64_t *)pieces[0].iov_base, __ATOMIC_ACQUIRE);
+        judge(reader, &seen, read_fits, &answer, "piece");
+    }
+    reader->tally.accesses++;
+}
+
+/* ----------------------------------------------------------------------------- the rest */
+
+static int touch(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset, void *word)
+{
+    (void)vm;
+    (void)addr;
+    (void)size;
+    if (offset == 0) {
+        *(uint64_t *)word = __atomic_load_n((uint64_t *)vaddr, __ATOMIC_ACQUIRE);
+    }
+    return 0;
+}
+
+static int count_entry(const struct guestmem_map_entry *entry, void *count)
+{
+    *(unsigned *)count += entry->size != 0;
+    return 0;
+}
+
+/* Calls that aren't a reader's: they wait for their turn. */
+static void take_a_turn(struct reader *reader, struct slot *page)
+{
+    struct read_answer answer = {.count = 1};
+    struct guestmem_stats stats;
+    unsigned count = 0;
+    struct seen seen = seen_begin(page);
+
+    answer.error = vm_ram_touch(&world.vm, page->base, 8, touch, answer.words);
+    judge(reader, &seen, read_fits, &answer, "touch");
+    if (guestmem_walk(&world.vm, count_entry, &count) != 0 || count == 0 ||
+        count > SLOTS + THREADS_MAX + 1 || guestmem_get_stats(&world.vm, &stats) != GUESTMEM_OK ||
+        stats.reservations > SLOTS + THREADS_MAX + 1) {
+        give_up("reader %u: a walk or the statistics are of no state", reader->number);
+    }
+    reader->tally.turns++;
+}
+
 /* ------------------------------------------------------------------------- the thread */
 
 static void one_thing(struct reader *reader)
@@ -202,6 +265,13 @@ static void one_thing(struct reader *reader)
     case 9:
         load_word(reader, &world.ram[choice / 16 % RAM_PAGES]);
         break;
+    case 10:
+        if (choice / 16 % 8 == 0) {
+            take_a_turn(reader, &world.ram[choice / 128 % RAM_PAGES]);
+            break;
+        }
+        look_up(reader, slot);
+        break;
     default:
         look_up(reader, slot);
         break;
@@ -214,8 +284,18 @@ static void section(struct reader *reader)
     unsigned count = next_random(&reader->random) % 8;
 
     guestmem_read_begin(&world.vm);
-    if (reader->registered && next_random(&reader->random) % 4 == 0) {
-        use_span(reader, &world.slots[next_random(&reader->random) % SLOTS]);
+    if (reader->registered && world.gives_pointers) {
+        switch (next_random(&reader->random) % 8) {
+        case 0:
+        case 1:
+            use_span(reader, &world.slots[next_random(&reader->random) % SLOTS]);
+            break;
+        case 2:
+            use_pieces(reader);
+            break;
+        default:
+            break;
+        }
     }
     for (unsigned i = 0; i < count; i++) {
         one_thing(reader);

@@ -12,7 +12,8 @@
 struct tally {
     uint64_t lookups;  /* guestmem_reservation_at() */
     uint64_t faults;   /* dispatched */
-    uint64_t accesses; /* reads, loads, spans */
+    uint64_t accesses; /* reads, loads, spans, lists of pieces */
+    uint64_t turns;    /* calls that need the turn */
     uint64_t sections;
     uint64_t callbacks; /* entered; of these, */
     uint64_t changes;   /* reserved, mapped, freed something, and */

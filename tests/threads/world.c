@@ -71,17 +71,15 @@ static void make_vm(vm_t *vm)
     }
 }
 
-static void set_policy(bool window, enum guestmem_populate populate)
+static void set_policy(enum guestmem_views views, enum guestmem_populate populate)
 {
     struct guestmem_policy policy;
 
     guestmem_policy_default(&policy);
     policy.frame_bits_max = 12;
     policy.populate = populate;
-    if (window) {
-        policy.views = GUESTMEM_VIEWS_WINDOW;
-        policy.view_bytes_max = 32 * PAGE;
-    }
+    policy.views = views;
+    policy.view_bytes_max = 32 * PAGE;
     if (guestmem_set_policy(&world.vm, &policy) != GUESTMEM_OK) {
         give_up("the policy isn't taken");
     }
@@ -103,7 +101,7 @@ static void make_ram(void)
     }
 }
 
-void world_open(bool window)
+void world_open(enum guestmem_views views)
 {
     int error = guestmem_host_create(NULL, &world.host);
 
@@ -122,9 +120,10 @@ void world_open(bool window)
     for (unsigned i = 0; i < SLOTS; i++) {
         world.slots[i].base = SLOT_BASE + i * SLOT_STRIDE;
     }
-    set_policy(window, GUESTMEM_POPULATE_LAZY);
+    world.gives_pointers = views != GUESTMEM_VIEWS_NONE;
+    set_policy(views, GUESTMEM_POPULATE_LAZY);
     make_ram();
-    set_policy(window, GUESTMEM_POPULATE_EAGER);
+    set_policy(views, GUESTMEM_POPULATE_EAGER);
 }
 
 void world_close(void)

@@ -90,6 +90,7 @@ struct world {
     struct frame frames[FRAMES];
     struct frame corner_frames[THREADS_MAX];
     struct device devices[DEVICES];
+    bool gives_pointers; /* views stay after the call that made them */
     atomic_bool stop;
 };
 
@@ -107,8 +108,8 @@ static inline uint64_t pattern(uint64_t number)
     return 0x5eed000000000000u | number;
 }
 
-/* The world with one VM that isn't shared yet; with `window`, its views are few and change. */
-void world_open(bool window);
+/* The world with one VM that isn't shared yet. */
+void world_open(enum guestmem_views views);
 
 /* Take it down, and see to it that everything went back to where it came from. */
 void world_close(void);
