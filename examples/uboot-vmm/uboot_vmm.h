@@ -172,6 +172,7 @@ const char *uboot_vmm_callback_name(memory_fault_callback_fn callback);
 typedef int (*uboot_vmm_piece_fn)(void *bytes, size_t size, void *cookie);
 int uboot_vmm_look(struct uboot_vmm *vmm, uintptr_t gpa, size_t size, uboot_vmm_piece_fn piece,
                    void *cookie);
+/* guestmem_ram_read() and _write(), and the same of devices' memory, piece by piece. */
 int uboot_vmm_read(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size);
 int uboot_vmm_write(struct uboot_vmm *vmm, uintptr_t gpa, const void *bytes, size_t size);
 

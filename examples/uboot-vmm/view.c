@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include <guestmem/guestmem.h>
+#include <guestmem/access.h>
 #include <sel4vm/guest_ram.h>
 
 #include "internal.h"
@@ -220,9 +220,24 @@ static int copy_out(void *bytes, size_t size, void *cookie)
     return 0;
 }
 
+/* What became of an access by the library: done; not, and why; or left to be looked at frame by
+ * frame, since some of it is a device's. */
+enum accessed { ACCESSED, REFUSED, LEFT };
+
+static enum accessed accessed(struct uboot_vmm *vmm, int error)
+{
+    if (error == GUESTMEM_OK || error == GUESTMEM_ENOSUP) {
+        return error == GUESTMEM_OK ? ACCESSED : LEFT;
+    }
+    look_failed(vmm, error == GUESTMEM_EUNMAPPED ? not_ours : guestmem_strerror(error));
+    return REFUSED;
+}
+
 int uboot_vmm_read(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size)
 {
-    return uboot_vmm_look(vmm, gpa, size, copy_out, &bytes);
+    enum accessed done = accessed(vmm, guestmem_ram_read(&vmm->vm, gpa, bytes, size));
+
+    return done == LEFT ? uboot_vmm_look(vmm, gpa, size, copy_out, &bytes) : -(done == REFUSED);
 }
 
 struct copy_in {
@@ -231,8 +246,7 @@ struct copy_in {
     const char *from;
 };
 
-/* The guest starts with its caches off: what is in ours must be in memory, and code out of theirs.
- */
+/* As guestmem_ram_write() does where clean_cache is set. */
 static int clean(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size)
 {
     size_t bits = frame_bits(vmm, gpa);
@@ -261,6 +275,7 @@ static int copy_in(void *bytes, size_t size, void *cookie)
 int uboot_vmm_write(struct uboot_vmm *vmm, uintptr_t gpa, const void *bytes, size_t size)
 {
     struct copy_in copy = {.vmm = vmm, .gpa = gpa, .from = bytes};
+    enum accessed done = accessed(vmm, guestmem_ram_write(&vmm->vm, gpa, bytes, size));
 
-    return uboot_vmm_look(vmm, gpa, size, copy_in, &copy);
+    return done == LEFT ? uboot_vmm_look(vmm, gpa, size, copy_in, &copy) : -(done == REFUSED);
 }

@@ -145,6 +145,7 @@ static int vm_make(struct uboot_vmm *vmm)
         return uboot_vmm_fail(vmm, "vm_init failed");
     }
     vmm->initialised = true;
+    vmm->vm.mem.clean_cache = 1; /* the guest starts with its caches off */
     if (vmm->config.prepare != NULL &&
         vmm->config.prepare(&vmm->vm, vmm->config.prepare_cookie) != 0) {
         return uboot_vmm_fail(vmm, "the preparation of the VM failed");
