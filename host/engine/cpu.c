@@ -116,6 +116,37 @@ static uc_err map_regions(struct engine_cpu *cpu, uc_engine *uc, struct gap *gap
                             : err;
 }
 
+static void others_forget_all(const struct engine_cpu *cpu)
+{
+    struct engine *engine = cpu->engine;
+
+    pthread_mutex_lock(&engine->lock);
+    for (struct engine_cpu *other = engine->cpus; other != NULL; other = other->next) {
+        if (other != cpu) {
+            cpu_lock(other);
+            other->forget_all = true;
+            atomic_store(&other->attention, 1);
+            cpu_unlock(other);
+        }
+    }
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* SYS: TLB and instruction cache maintenance, where it is for other CPUs too (Arm ARM, "TLBI" and
+ * "IC": CRn is 8, or 7; CRm 1 and 3 are the outer and inner shareable ones; IC IVAU always is). */
+static uint32_t on_system(uc_engine *uc, uc_arm64_reg reg, const uc_arm64_cp_reg *sys, void *cookie)
+{
+    bool tlb = sys->crn == 8 && (sys->crm == 1 || sys->crm == 3);
+    bool code = sys->crn == 7 && (sys->crm == 1 || (sys->crm == 5 && sys->op1 == 3));
+
+    (void)uc;
+    (void)reg;
+    if (tlb || code) {
+        others_forget_all(cookie);
+    }
+    return 0; /* and now do it */
+}
+
 static uc_err add_hooks(struct engine_cpu *cpu, uc_engine *uc)
 {
     uc_hook hook;
@@ -127,6 +158,9 @@ static uc_err add_hooks(struct engine_cpu *cpu, uc_engine *uc)
     if (err == UC_ERR_OK) {
         err =
             uc_hook_add(uc, &hook, UC_HOOK_MEM_FETCH_PROT, (void *)on_fetch_protection, cpu, 1, 0);
+    }
+    if (err == UC_ERR_OK && cpu->engine->several) {
+        err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)on_system, cpu, 1, 0, UC_ARM64_INS_SYS);
     }
     return err;
 }
@@ -538,6 +572,10 @@ int engine_cpu_create(struct engine *engine, struct engine_cpu **result)
     cpu->engine = engine;
     cpu->outside_limit = outside_first;
     pthread_mutex_init(&cpu->lock, NULL);
+    if (engine->cpus != NULL && !engine->several) {
+        engine->several = true;
+        others_forget_all(cpu);
+    }
     err = signals_install();
     if (!err) {
         cpu->fiber = fiber_create(fiber_body, cpu);

@@ -43,6 +43,7 @@ struct engine {
     unsigned window_count;
     atomic_uint generation; /* changes with the set of windows */
     struct engine_cpu *cpus;
+    bool several; /* CPUs there are, or were; set while none runs */
 };
 
 /* Give the CPU a view of each window that it has none of yet. `*generation` is what it has then. 0,

@@ -35,20 +35,20 @@ extern "C" {
  *
  * In parallel: each vcpu has a thread, and they run guest code at once. It is for speed, and for
  * finding races in a VMM; what the guest CPU is made of doesn't promise an SMP machine:
- *   - Exclusives (LDXR, STXR and others) and atomic instructions (LDADD, CAS, SWP and others)
- * aren't atomic between vcpus: updates get lost, and a lock that is made of them may let two in, or
- *     nobody any more.
+ *   - Exclusives (LDXR, STXR and others) and atomic instructions (LDADD, CAS, SWP and others) are
+ *     not atomic between vcpus: updates get lost, and a lock that is made of them may let two in,
+ *     or nobody any more.
  *   - Barriers, acquire and release order nothing. The host's order, which on x86-64 lets only a
  *     load overtake an earlier store, is what guests get.
  *   - Aligned loads and stores of up to 8 bytes are whole.
- *   - When the VMM or another vcpu changes code, a vcpu may end the block that it runs. TLB
- *     and cache maintenance by a guest reaches its own vcpu only, in either mode.
+ *   - What changes code for a vcpu, or its translations, reaches it at its next block: the VMM's
+ *     changes, and another vcpu's TLBI and IC of the broadcasting kinds.
  *
  * What a VMM sees in parallel:
- *   - Callbacks of several vcpus run at once, each on its vcpu's thread, notifications on the
- * thread that called vm_run(). The VM's memory is shared (guestmem/threads.h, with its rules for
- *     callbacks), and all these threads are its readers while vm_run() runs. Only the fault watcher
- *     is called by one at a time.
+ *   - Callbacks of several vcpus run at once, each on its vcpu's thread; those of notifications on
+ *     the thread that called vm_run(). The VM's memory is shared (guestmem/threads.h, with its rules
+ *     for callbacks), and all these threads are its readers while vm_run() runs. Only the fault
+ *     watcher is called by one at a time.
  *   - A stop, and an error of one vcpu, end vm_run() for all: it returns when the callbacks that
  *     run have ended. guestmem_host_vm_get_exit() tells the first error.
  *   - A callback may start another vcpu, having set its registers. Those of a vcpu that runs can't

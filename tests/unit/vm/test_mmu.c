@@ -49,6 +49,33 @@ static const uint32_t code_jump[] = {
     0xd61f0020, /* br x1 */
 };
 
+/* When the word at x6 is 1: x2 to the table entry at x1, TLBI VMALLE1IS, 2 to x6. */
+static const uint32_t code_set_entry[] = {
+    0xd5033bbf, /* dmb ish */
+    0xf94000c5, /* ldr x5, [x6] */
+    0xb4ffffe5, /* cbz x5, . - 4 */
+    0xf9000022, /* str x2, [x1] */
+    0xd5033b9f, /* dsb ish */
+    0xd508831f, /* tlbi vmalle1is */
+    0xd5033b9f, /* dsb ish */
+    0xd5033fdf, /* isb */
+    0xd2800045, /* mov x5, #0x2 */
+    0xf90000c5, /* str x5, [x6] */
+    0xd4000002, /* hvc #0x0 */
+};
+
+/* Read x1 into x4; 1 to x6; when that is 2, read x1 into x7. */
+static const uint32_t code_see_page[] = {
+    0xf9400024, /* ldr x4, [x1] */
+    0xd2800025, /* mov x5, #0x1 */
+    0xf90000c5, /* str x5, [x6] */
+    0xf94000c5, /* ldr x5, [x6] */
+    0xf10008bf, /* cmp x5, #0x2 */
+    0x54ffffc1, /* b.ne . - 8 */
+    0xf9400027, /* ldr x7, [x1] */
+    0xd4000002, /* hvc #0x0 */
+};
+
 #define VIRTUAL_RAM UINT64_C(0x80000000)
 #define VIRTUAL_PAGES UINT64_C(0xc0000000)
 #define TABLES (FIXTURE_RAM + 0x200000)
@@ -427,6 +454,36 @@ static void one_virtual_range_is_two_of_lazy_ram(void **state)
     }
 }
 
+/* vcpu 0 changes a table of vcpu 1, which has used the entry, and says so to all. */
+static void a_tables_change_reaches_the_other_vcpu(void **state)
+{
+    struct vcpus *vcpus = *state;
+    const uint64_t flag = FIXTURE_RAM + 0x180000;
+    const uint64_t entry = TABLES + TABLE_BYTES + 2 * PAGE + 0x20 * 8;
+    const uint64_t attributes = (UINT64_C(1) << 10) + 3;
+    uint64_t content = 0xa;
+
+    for (unsigned n = 0; n < VCPU_COUNT; n++) {
+        turn_mmu_on(vcpus, n);
+        vcpus->context[n].x6 = VIRTUAL_RAM + (flag - FIXTURE_RAM);
+    }
+    vcpus_clear(vcpus, flag, 8);
+    fixture_write(&vcpus->base.vm, VCPUS_DATA, &content, sizeof(content));
+    content = 0xb;
+    fixture_write(&vcpus->base.vm, VCPUS_DATA + PAGE, &content, sizeof(content));
+    write_entry(vcpus, entry, 0, VCPUS_DATA | attributes);
+    VCPUS_CODE(vcpus, 0, code_set_entry);
+    vcpus->context[0].x1 = VIRTUAL_RAM + (entry - FIXTURE_RAM);
+    vcpus->context[0].x2 = (VCPUS_DATA + PAGE) | attributes;
+    VCPUS_CODE(vcpus, 1, code_see_page);
+    vcpus->context[1].x1 = VIRTUAL_PAGES + 0x20 * PAGE;
+    vcpus_start(vcpus, 0);
+    vcpus_start(vcpus, 1);
+    vcpus_run(vcpus);
+    assert_int_equal(vcpus_context(vcpus, 1).x4, 0xa);
+    assert_int_equal(vcpus_context(vcpus, 1).x7, 0xb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +497,7 @@ int main(void)
         BOTH_WAYS(a_fetch_says_where_it_was_to_read),
         BOTH_WAYS(one_virtual_address_is_two_devices),
         BOTH_WAYS(one_virtual_range_is_two_of_lazy_ram),
+        BOTH_WAYS(a_tables_change_reaches_the_other_vcpu),
     };
 
     return cmocka_run_group_tests_name("mmu", tests, NULL, NULL);

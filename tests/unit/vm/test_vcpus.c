@@ -14,7 +14,11 @@
 
 #define READ_ONLY UINT64_C(0x10000000)
 
-enum { GC_ADD_X4_8 = 0x91002084 /* add x4, x4, #8 */ };
+enum {
+    GC_ADD_X4_8 = 0x91002084,  /* add x4, x4, #8 */
+    GC_MOVZ_X0_1 = 0xd2800020, /* mov x0, #1 */
+    GC_MOVZ_X0_2 = 0xd2800040, /* mov x0, #2 */
+};
 
 /* ------------------------------------------------------------------------------- plain RAM */
 
@@ -362,6 +366,27 @@ static void code_changes_under_a_running_vcpu(void **state)
     assert_int_equal(vcpus_context(vcpus, 1).x4 % 8, 0);
 }
 
+/* vcpu 0 writes an instruction that vcpu 1 has run, and says so to all. */
+static void a_vcpu_changes_code_of_the_other(void **state)
+{
+    struct vcpus *vcpus = *state;
+    const uint32_t code[] = {GC_MOVZ_X0_1, GC_RET};
+
+    vcpus_clear(vcpus, VCPUS_DATA + 0x1000, 8);
+    fixture_write(&vcpus->base.vm, VCPUS_DATA, code, sizeof(code));
+    VCPUS_CODE(vcpus, 0, code_set_code);
+    VCPUS_CODE(vcpus, 1, code_run_page);
+    for (unsigned n = 0; n < VCPU_COUNT; n++) {
+        vcpus->context[n].x1 = VCPUS_DATA;
+        vcpus->context[n].x2 = GC_MOVZ_X0_2;
+        vcpus->context[n].x6 = VCPUS_DATA + 0x1000;
+        vcpus_start(vcpus, n);
+    }
+    vcpus_run(vcpus);
+    assert_int_equal(vcpus_context(vcpus, 1).x4, 1);
+    assert_int_equal(vcpus_context(vcpus, 1).x0, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +401,7 @@ int main(void)
         BOTH_WAYS(both_populate_lazy_memory),
         BOTH_WAYS(a_page_is_taken_from_under_a_vcpu_at_once),
         BOTH_WAYS(code_changes_under_a_running_vcpu),
+        BOTH_WAYS(a_vcpu_changes_code_of_the_other),
     };
 
     return cmocka_run_group_tests_name("vcpus", tests, NULL, NULL);

@@ -168,3 +168,31 @@ static const uint32_t code_run_code[] __attribute__((unused)) = {
     0x54ffffc1, /* b.ne . - 8 */
     0xd4000002, /* hvc #0x0 */
 };
+
+/* When the word at x6 is 1: the instruction w2 to x1, IC IVAU, 2 to x6. */
+static const uint32_t code_set_code[] __attribute__((unused)) = {
+    0xf94000c5, /* ldr x5, [x6] */
+    0xb4ffffe5, /* cbz x5, . - 4 */
+    0xb9000022, /* str w2, [x1] */
+    0xd50b7b21, /* dc cvau, x1 */
+    0xd5033b9f, /* dsb ish */
+    0xd50b7521, /* ic ivau, x1 */
+    0xd5033b9f, /* dsb ish */
+    0xd2800045, /* mov x5, #0x2 */
+    0xf90000c5, /* str x5, [x6] */
+    0xd4000002, /* hvc #0x0 */
+};
+
+/* Call x1, what x0 is then to x4; 1 to x6; when that is 2, call x1 again. */
+static const uint32_t code_run_page[] __attribute__((unused)) = {
+    0xd63f0020, /* blr x1 */
+    0xaa0003e4, /* mov x4, x0 */
+    0xd2800025, /* mov x5, #0x1 */
+    0xf90000c5, /* str x5, [x6] */
+    0xf94000c5, /* ldr x5, [x6] */
+    0xf10008bf, /* cmp x5, #0x2 */
+    0x54ffffc1, /* b.ne . - 8 */
+    0xd5033fdf, /* isb */
+    0xd63f0020, /* blr x1 */
+    0xd4000002, /* hvc #0x0 */
+};
