@@ -112,8 +112,8 @@ static bool find_table(struct queue *queue, const struct descriptor *descriptor,
     uint32_t count = descriptor->length / (uint32_t)sizeof(struct descriptor);
 
     *table = (struct table){descriptor->address, count};
-    return queue->indirect && !(descriptor->flags & DESCRIPTOR_NEXT) && count > 0 &&
-           count <= queue->size && descriptor->length % sizeof(struct descriptor) == 0 &&
+    return queue->indirect && !(descriptor->flags & DESCRIPTOR_NEXT) && count <= queue->size &&
+           descriptor->length % sizeof(struct descriptor) == 0 &&
            is_ram(queue->vm, descriptor->address, descriptor->length);
 }
 
@@ -124,8 +124,9 @@ static bool walk(struct queue *queue, struct chain *chain)
     uint32_t at = chain->head;
     struct descriptor descriptor;
 
-    /* A chain is as long as the ring at most. One that goes on has a loop. */
-    for (uint32_t steps = 0; steps <= queue->size; steps++) {
+    /* Each turn lengthens the chain, which is as long as the ring at most, or goes into a table,
+     * which happens once: a loop ends. */
+    for (;;) {
         if (at >= table.count || !read_descriptor(queue, &table, at, &descriptor)) {
             return false;
         }
@@ -145,7 +146,6 @@ static bool walk(struct queue *queue, struct chain *chain)
         }
         at = descriptor.next;
     }
-    return false;
 }
 
 /* ------------------------------------------------------------------------------ taking, putting */

@@ -78,10 +78,9 @@ static void what_lies_behind_the_device_is_nobodys(void **state)
     assert_int_equal(exit.address, MACHINE_BOARD + BOARD_BYTES);
 }
 
-/* ----------------------------------------------------------------------------- two vcpus at once
- */
+/* --------------------------------------------------------------------------- two vcpus at once */
 
-enum { VCPUS = 2, ADDS = 2000 };
+enum { VCPUS = 2, ADDS = 30000 };
 
 static const uint32_t adder[] = {
     0xb9000820, /* again:  str w0, [x1, #COUNTER_ADD] */

@@ -46,8 +46,7 @@ static void start(void **state, struct ring *ring, struct queue *queue)
     assert_int_equal(queue_start(queue), 0);
 }
 
-/* ------------------------------------------------------------------------------- as it should be
- */
+/* ----------------------------------------------------------------------------- as it should be */
 
 static void a_chain_is_taken_in_order_and_given_back(void **state)
 {
