@@ -9,6 +9,7 @@
 #include "backing.h"
 #include "failure.h"
 #include "pool.h"
+#include "range.h"
 
 static uintptr_t page_mask(void)
 {
@@ -20,7 +21,7 @@ int gm_range_check(struct gm_space *space, uintptr_t base, size_t size)
     if (size == 0) {
         return gm_fail(space, GUESTMEM_EINVAL, "the range is empty", 0);
     }
-    if (base > space->last || size - 1 > space->last - base) {
+    if (!gm_range_is_inside(base, size, space->last)) {
         return gm_fail(space, GUESTMEM_ERANGE, "check the range", 0);
     }
     return GUESTMEM_OK;
