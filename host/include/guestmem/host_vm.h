@@ -46,9 +46,9 @@ extern "C" {
  *
  * What a VMM sees in parallel:
  *   - Callbacks of several vcpus run at once, each on its vcpu's thread; those of notifications on
- *     the thread that called vm_run(). The VM's memory is shared (guestmem/threads.h, with rules for
- *     callbacks), and all these threads are its readers while vm_run() runs. Only the fault watcher
- *     is called by one at a time.
+ *     the thread that called vm_run(). The VM's memory is shared (guestmem/threads.h, which has
+ *     rules for callbacks), and all these threads are its readers while vm_run() runs. Only the
+ *     fault watcher is called by one at a time.
  *   - A stop, and an error of one vcpu, end vm_run() for all: it returns when the callbacks that
  *     run have ended. guestmem_host_vm_get_exit() tells the first error.
  *   - A callback may start another vcpu, having set its registers. Those of a vcpu that runs can't
