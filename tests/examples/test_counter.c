@@ -6,6 +6,9 @@
  */
 #include "fixture.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <guestmem/threads.h>
 #include <sel4vm/arch/guest_arm_context.h>
 #include <sel4vm/boot.h>
@@ -32,6 +35,8 @@ static void registers_are_accessed_in_their_sizes(void **state)
     guest_writes(fixture, MACHINE_COUNTER + COUNTER_COUNT, 4, 5);
     guest_writes(fixture, MACHINE_COUNTER + COUNTER_COUNT_HIGH, 4, 6);
     assert_int_equal(guest_reads(fixture, MACHINE_COUNTER + COUNTER_COUNT, 8), 0x600000005);
+    guest_writes(fixture, MACHINE_COUNTER + COUNTER_COUNT, 4, 7);
+    assert_int_equal(guest_reads(fixture, MACHINE_COUNTER + COUNTER_COUNT, 8), 0x600000007);
     assert_int_equal(counter_of(fixture)->refused, 0);
 }
 
@@ -134,6 +139,41 @@ static void vcpus_in_parallel_lose_no_addition(void **state)
     add_with_vcpus(*state, true);
 }
 
+/* ------------------------------------------------------------------------------- the lock itself
+ */
+
+static struct {
+    device_lock lock;
+    volatile unsigned count;
+} guarded;
+
+static void *add_under_the_lock(void *unused)
+{
+    for (unsigned i = 0; i < ADDS; i++) {
+        unsigned count;
+
+        device_lock_take(&guarded.lock);
+        count = guarded.count;
+        if (i % 16 == 0) {
+            sched_yield(); /* the best time for another one to come in */
+        }
+        guarded.count = count + 1;
+        device_lock_give(&guarded.lock);
+    }
+    return unused;
+}
+
+static void a_devices_lock_lets_one_in_at_a_time(void **state)
+{
+    pthread_t other;
+
+    (void)state;
+    assert_int_equal(pthread_create(&other, NULL, add_under_the_lock, NULL), 0);
+    add_under_the_lock(NULL);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(guarded.count, 2 * ADDS);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -145,6 +185,7 @@ int main(void)
         CASE(what_lies_behind_the_device_is_nobodys),
         CASE(vcpus_in_turns_lose_no_addition),
         CASE(vcpus_in_parallel_lose_no_addition),
+        CASE(a_devices_lock_lets_one_in_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
