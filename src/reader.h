@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  *
  * Who may be looking at a VM's memory while it changes, and how a change waits for them. All
- * atomics of the library are here, in turn.h, index.h and fault.c; see "Threads" in ARCHITECTURE.md.
+ * atomics of the library are here, in turn.h, index.h, window.h and fault.c; see "Threads" in
+ * ARCHITECTURE.md.
  *
  *      epoch      5        6        7            counted up by changes, when nobody is left in the
  *                 |        |        |            epoch before the present one

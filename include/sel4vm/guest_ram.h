@@ -38,8 +38,9 @@ int vm_guest_ram_write_callback(vm_t *vm, uintptr_t guest_addr, void *vaddr, siz
 
 /*
  * Call `touch_callback` for [addr, addr + size), in ascending pieces. The VMM's view of a frame is
- * made at the first touch and kept, mapped through the VMM's own vspace, so that vspace_get_cap()
- * on it finds the cap to clean caches by. Populates what is lazy.
+ * made at the first touch and kept (guestmem_policy.views), mapped through the VMM's own vspace, so
+ * that vspace_get_cap() on it finds the cap to clean caches by. Populates what is lazy. What was
+ * seen before is found as by guestmem/access.h, with no invocation and no allocation.
  *   Needs:   size > 0; the whole range registered as RAM, allocated or not.
  *   Returns: 0; the first non-zero result of the callback; or -1, and then nothing was called.
  */
