@@ -39,20 +39,42 @@ int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats)
     return gm_end(space, GUESTMEM_OK, "guestmem_get_stats", 0, 0);
 }
 
+/* What the calling thread found lately, where it may look without further ado: in a VM that isn't
+ * shared, or in a section that is open. NULL: it has to open one. */
+static struct gm_recent *recent_here(struct gm_space *space)
+{
+    struct gm_reader *reader;
+
+    if (!space->readers.shared) {
+        return &space->recent;
+    }
+    reader = gm_reader_here(space);
+    return reader != NULL && reader->depth > 0 ? &reader->recent : NULL;
+}
+
+static vm_memory_reservation_t *find_live(struct gm_space *space, struct gm_recent *recent,
+                                          uintptr_t gpa)
+{
+    vm_memory_reservation_t *res = gm_reservation_find_again(space, recent, gpa);
+
+    return res != NULL && !gm_reservation_is_dead(res) ? res : NULL;
+}
+
 vm_memory_reservation_t *guestmem_reservation_at(vm_t *vm, uintptr_t gpa)
 {
     struct gm_space *space = gm_space_of(vm);
+    struct gm_recent *recent = space == NULL ? NULL : recent_here(space);
     vm_memory_reservation_t *res;
     struct gm_section section;
 
+    if (recent != NULL) {
+        return find_live(space, recent, gpa);
+    }
     if (space == NULL) {
         return NULL;
     }
     section = gm_section_begin(space);
-    res = gm_reservation_find_again(space, gm_section_recent(space, &section), gpa);
-    if (res != NULL && gm_reservation_is_dead(res)) {
-        res = NULL;
-    }
+    res = find_live(space, gm_section_recent(space, &section), gpa);
     gm_section_end(space, &section);
     return res;
 }
