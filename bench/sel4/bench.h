@@ -29,8 +29,9 @@ void bench_setup(void);
 /* Print one row: a value, the most that it may be (0: anything), and what the reference takes. */
 void bench_row(const char *name, uint64_t value, const char *unit, uint64_t most, const char *reference);
 
-/* All rows. */
+/* All rows; those of access to guest memory. */
 void bench_rows(void);
+void bench_access_rows(void);
 
 #define BENCH_REQUIRE(what) bench_require((what), #what)
 void bench_require(bool ok, const char *what);

@@ -25,6 +25,7 @@ int main(void)
     counter_start();
     printf("operation                                 insn\n");
     bench_rows();
+    bench_access_rows();
     printf("BENCH DONE\n");
     return 0;
 }
