@@ -9,6 +9,9 @@
  * second by 1, 2, 4 and 8 threads: readers with a section for each lookup, as for a vcpu's exit;
  * visitors; a mutex, and a rwlock, around the same index
  *
+ * bench-scaling hit COUNT: look addresses of one of COUNT ranges up many times in an open section,
+ * to be counted by callgrind, which collects in bench_region(). Prints how many that was.
+ *
  * A reader's lookup is guestmem_reservation_at(), a lock's is the bare search. One thread's figures
  * are its own time on the processor; those of several are of the clock, so that waiting counts, and
  * the machine's other work does too.
@@ -19,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -379,10 +383,49 @@ static void measure_scaling(void)
     drop(&lookup_structures[INDEX], &ranges, crowd.index);
 }
 
-int main(void)
+/* -------------------------------------------------------------------------------- instructions */
+
+uintptr_t bench_region(void);
+
+/* Named on callgrind's command line; must stay a call of its own. */
+__attribute__((noinline, noclone)) uintptr_t bench_region(void)
+{
+    uintptr_t found = 0;
+
+    for (size_t i = 0; i < CALL_COUNT; i++) {
+        found += (uintptr_t)guestmem_reservation_at(vm, addresses[i]);
+    }
+    return found;
+}
+
+static int count_instructions(size_t count)
+{
+    struct bench_vm bench;
+
+    open_vm(&bench, count);
+    for (size_t i = 0; i < CALL_COUNT; i++) {
+        addresses[i] = FIRST_BASE + count / 2 * RANGE_STEP + i % RANGE_SIZE;
+    }
+    guestmem_read_begin(vm);
+    latency();
+    bench_require(bench_region() != 0, "find what is reserved");
+    guestmem_read_end(vm);
+    printf("%u\n", CALL_COUNT);
+    close_vm(&bench);
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     static const size_t counts[] = {8, 64, 200, 1000, 10000};
 
+    if (argc == 3 && strcmp(argv[1], "hit") == 0 && strtoul(argv[2], NULL, 10) > 0) {
+        return count_instructions(strtoul(argv[2], NULL, 10));
+    }
+    if (argc != 1) {
+        fprintf(stderr, "usage: bench-scaling [hit COUNT]\n");
+        return 2;
+    }
     for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         measure_count(counts[i]);
     }

@@ -46,12 +46,20 @@ bench_lookup() {
     done
 }
 
+bench_scaling() {
+    local value
+    build/bench/bench-scaling
+    value=$(count_instructions scaling hit 200)
+    echo "{\"name\":\"reader_hit_insn\",\"value\":$value,\"unit\":\"instructions\"}"
+}
+
 for bench in "${benches[@]}"; do
     echo "bench: $bench" >&2
     case $bench in
     insn) bench_insn ;;
     lookup) bench_lookup ;;
-    access | cost | device | ram | scaling | uboot) "build/bench/bench-$bench" ;;
+    scaling) bench_scaling ;;
+    access | cost | device | ram | uboot) "build/bench/bench-$bench" ;;
     *) echo "bench: unknown: $bench" >&2 && exit 2 ;;
     esac >>"$work/results"
 done

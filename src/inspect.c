@@ -52,31 +52,35 @@ static struct gm_recent *recent_here(struct gm_space *space)
     return reader != NULL && reader->depth > 0 ? &reader->recent : NULL;
 }
 
-static vm_memory_reservation_t *find_live(struct gm_space *space, struct gm_recent *recent,
-                                          uintptr_t gpa)
+static inline vm_memory_reservation_t *find_live(struct gm_space *space, struct gm_recent *recent,
+                                                 uintptr_t gpa)
 {
     vm_memory_reservation_t *res = gm_reservation_find_again(space, recent, gpa);
 
     return res != NULL && !gm_reservation_is_dead(res) ? res : NULL;
 }
 
+/* Not inlined: the short way would save registers for it. */
+__attribute__((noinline)) static vm_memory_reservation_t *find_in_section(struct gm_space *space,
+                                                                          uintptr_t gpa)
+{
+    struct gm_section section = gm_section_begin(space);
+    vm_memory_reservation_t *res = find_live(space, gm_section_recent(space, &section), gpa);
+
+    gm_section_end(space, &section);
+    return res;
+}
+
 vm_memory_reservation_t *guestmem_reservation_at(vm_t *vm, uintptr_t gpa)
 {
     struct gm_space *space = gm_space_of(vm);
-    struct gm_recent *recent = space == NULL ? NULL : recent_here(space);
-    vm_memory_reservation_t *res;
-    struct gm_section section;
+    struct gm_recent *recent;
 
-    if (recent != NULL) {
-        return find_live(space, recent, gpa);
-    }
     if (space == NULL) {
         return NULL;
     }
-    section = gm_section_begin(space);
-    res = find_live(space, gm_section_recent(space, &section), gpa);
-    gm_section_end(space, &section);
-    return res;
+    recent = recent_here(space);
+    return recent != NULL ? find_live(space, recent, gpa) : find_in_section(space, gpa);
 }
 
 static enum guestmem_kind kind_of(const vm_memory_reservation_t *res)
