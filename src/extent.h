@@ -51,28 +51,73 @@ struct gm_extents {
     struct gm_room room;
 };
 
+/*
+ * For the contracts: pages that a frame covers, the first page behind an extent, and a list as it
+ * must be: sorted, no extent empty, and none beyond page 2^32.
+ */
+/* clang-format off */
+#define GM_SIZE_PAGES(s) ((s) == 0 ? 1 : (s) == 1 ? 512 : 262144)
+#define GM_EXTENT_END(e) ((e).page + (e).count * GM_SIZE_PAGES((e).size))
+#define GM_IS_EXTENT(e) \
+    ((e).size < GM_ARCH_SIZE_COUNT && 0 < (e).count < 0x1000000 && GM_EXTENT_END(e) <= 0x100000000)
+#define GM_IS_EXTENTS(list) \
+    (\valid_read(list) && \valid_read((list)->at + (0 .. (list)->count - 1)) && \
+     (\forall integer i; 0 <= i < (list)->count ==> GM_IS_EXTENT((list)->at[i])) && \
+     (\forall integer i, j; 0 <= i < j < (list)->count ==> \
+         GM_EXTENT_END((list)->at[i]) <= (list)->at[j].page))
+/* clang-format on */
+
 /* Pages that a frame of this size covers. */
+/*@ requires size < GM_ARCH_SIZE_COUNT;
+    assigns \nothing;
+    ensures \result == GM_SIZE_PAGES(size); */
 static inline uint64_t gm_size_pages(unsigned size)
 {
+    /*@ assert size == 0 ==> (1 << (gm_arch_frame_bits[size] - gm_arch_frame_bits[0])) == 1; */
+    /*@ assert size == 1 ==> (1 << (gm_arch_frame_bits[size] - gm_arch_frame_bits[0])) == 512; */
+    /*@ assert size == 2 ==> (1 << (gm_arch_frame_bits[size] - gm_arch_frame_bits[0])) == 262144; */
     return (uint64_t)1 << (gm_arch_frame_bits[size] - gm_arch_frame_bits[0]);
 }
 
 /* First page behind an extent; 64 bits, since a list may end at page 2^32. */
+/*@ requires \valid_read(extent) && GM_IS_EXTENT(*extent);
+    assigns \nothing;
+    ensures \result == GM_EXTENT_END(*extent); */
 static inline uint64_t gm_extent_end(const struct gm_extent *extent)
 {
     return extent->page + extent->count * gm_size_pages(extent->size);
 }
 
 /* Index of the first extent that ends above `page`; the list's count if there is none. */
+/*@ requires GM_IS_EXTENTS(list);
+    assigns \nothing;
+    ensures \result <= list->count;
+    ensures \forall integer i; 0 <= i < \result ==> GM_EXTENT_END(list->at[i]) <= page;
+    ensures \forall integer i; \result <= i < list->count ==> GM_EXTENT_END(list->at[i]) > page; */
 size_t gm_extents_above(const struct gm_extents *list, uint64_t page);
 
 /* The extent that holds `page`, or NULL. */
+/*@ requires GM_IS_EXTENTS(list);
+    assigns \result \from list, list->at, page;
+    ensures \result != \null ==> \exists integer i; 0 <= i < list->count &&
+        \result == &list->at[i] && list->at[i].page <= page < GM_EXTENT_END(list->at[i]);
+    ensures \result == \null ==> \forall integer i; 0 <= i < list->count ==>
+        !(list->at[i].page <= page < GM_EXTENT_END(list->at[i])); */
 struct gm_extent *gm_extents_find(const struct gm_extents *list, uint64_t page);
 
 /* Whether no extent meets pages [from, to). */
+/*@ requires GM_IS_EXTENTS(list) && from < to;
+    assigns \nothing;
+    ensures \result <==> \forall integer i; 0 <= i < list->count ==>
+        GM_EXTENT_END(list->at[i]) <= from || to <= list->at[i].page; */
 bool gm_extents_free(const struct gm_extents *list, uint64_t from, uint64_t to);
 
 /* Whether `page` is the edge of a frame, or in none. */
+/*@ requires GM_IS_EXTENTS(list);
+    assigns \nothing;
+    ensures \result <==> \forall integer i; 0 <= i < list->count &&
+        list->at[i].page <= page < GM_EXTENT_END(list->at[i]) ==>
+        (page - list->at[i].page) % GM_SIZE_PAGES(list->at[i].size) == 0; */
 bool gm_extents_edge(const struct gm_extents *list, uint64_t page);
 
 /* Make room for `more` extents, undone if the call under way fails. GUESTMEM_ENOMEM. */
