@@ -28,6 +28,9 @@ enum {
 #define MANY_AT ((uintptr_t)0x80000000) /* 100 regions, side by side, of 256 MiB in all */
 #define MANY_BYTES ((size_t)656 * PAGE)
 
+#define SMALL_AT ((uintptr_t)0xc0000000) /* 100 regions of a page, all in the same 2 MiB */
+#define SMALL_STRIDE ((size_t)4 * PAGE)
+
 /* What one row does, on both sides. */
 struct row {
     struct bench_vm *bench;
@@ -131,7 +134,7 @@ static void place_hot(size_t size)
 }
 
 /* The first page of any region: the next one can't be told from this one. */
-static void place_spread(size_t size)
+static void place_spread(size_t size, uintptr_t base, size_t stride)
 {
     uint32_t state = 20260101;
 
@@ -139,7 +142,7 @@ static void place_spread(size_t size)
     row.calls = CALLS;
     for (size_t i = 0; i < PLACES; i++) {
         state = state * 1664525u + 1013904223u;
-        row.gpas[i] = MANY_AT + (state >> 8) % REGIONS * MANY_BYTES + i % 16 * 64;
+        row.gpas[i] = base + (state >> 8) % REGIONS * stride + i % 16 * 64;
         row.addresses[i] = address_of(&row.bench->vm, row.gpas[i], size);
     }
 }
@@ -165,7 +168,8 @@ static void see_all(vm_t *vm)
 {
     bench_require(vm_ram_register_at(vm, ONE_AT, ONE_BYTES, false) == 0, "register 256 MiB");
     for (size_t i = 0; i < REGIONS; i++) {
-        bench_require(vm_ram_register_at(vm, MANY_AT + i * MANY_BYTES, MANY_BYTES, false) == 0,
+        bench_require(vm_ram_register_at(vm, MANY_AT + i * MANY_BYTES, MANY_BYTES, false) == 0 &&
+                          vm_ram_register_at(vm, SMALL_AT + i * SMALL_STRIDE, PAGE, false) == 0,
                       "register a region");
     }
     bench_require(guestmem_ram_fill(vm, ONE_AT, 1, ONE_BYTES) == GUESTMEM_OK &&
@@ -180,7 +184,7 @@ static void compare_shared(vm_t *vm)
     place_hot(4);
     guestmem_read_begin(vm);
     compare("4_in_section", ROUNDS, run_read, run_memcpy);
-    place_spread(4);
+    place_spread(4, MANY_AT, MANY_BYTES);
     compare("4_spread_in_section", ROUNDS, run_read, run_memcpy);
     guestmem_read_end(vm);
     place_hot(4);
@@ -201,8 +205,10 @@ int main(void)
     see_all(&bench.vm);
     place_hot(4);
     compare("4", ROUNDS, run_read, run_memcpy);
-    place_spread(4);
+    place_spread(4, MANY_AT, MANY_BYTES);
     compare("4_spread", ROUNDS, run_read, run_memcpy);
+    place_spread(4, SMALL_AT, SMALL_STRIDE); /* each is searched for */
+    compare("4_spread_small", ROUNDS, run_read, run_memcpy);
     place_hot(64);
     compare("64", ROUNDS, run_read, run_memcpy);
     place_hot(PAGE);
