@@ -388,7 +388,7 @@ static void measure_scaling(void)
 uintptr_t bench_region(void);
 
 /* Named on callgrind's command line; must stay a call of its own. */
-__attribute__((noinline, noclone)) uintptr_t bench_region(void)
+__attribute__((noinline)) uintptr_t bench_region(void)
 {
     uintptr_t found = 0;
 
