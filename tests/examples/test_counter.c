@@ -85,7 +85,7 @@ static void what_lies_behind_the_device_is_nobodys(void **state)
 
 /* --------------------------------------------------------------------------- two vcpus at once */
 
-enum { VCPUS = 2, ADDS = 30000 };
+enum { VCPUS = 2, ADDS = 10000 };
 
 static const uint32_t adder[] = {
     0xb9000820, /* again:  str w0, [x1, #COUNTER_ADD] */
