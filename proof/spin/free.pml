@@ -2,12 +2,12 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Fault callbacks and freeing: one thread frees reservation 0 from inside a section of its own, while
- * two others dispatch faults whose callbacks change memory: add, take something away, free one of
- * two reservations. A third kind of fault populates lazy memory.
+ * Fault callbacks and freeing: one thread frees reservation 0 from inside a section of its own,
+ * while two others dispatch faults whose callbacks change memory: add, take something away, free
+ * one of two reservations. A third kind of fault populates lazy memory.
  *
- * No callback is entered after a free of its reservation returned 0, nor runs then; a free that fails
- * was never seen; what backs a reservation isn't used after it is gone; and nobody waits for ever.
+ * No callback is entered after a free of its reservation returned 0, nor runs then; a free that
+ * fails was never seen; what backs a reservation isn't used after it is gone; and nobody waits for ever.
  */
 #define RESERVATIONS 2
 #define THREADS 3

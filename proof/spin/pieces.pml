@@ -2,12 +2,12 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Lookups while changes are made: no piece is written to, or freed, while somebody looks at it; each
- * lookup sees one version whole; removing never allocates.
+ * Lookups while changes are made: no piece is written to, or freed, while somebody looks at it;
+ * each lookup sees one version whole; removing never allocates.
  *
  *   -DREADERS=1  a registered reader and a visitor
  *   -DREADERS=0  two visitors
- *   -DFROZEN     the writer may stop for good after any step, as a thread does that isn't scheduled:
+ *   -DFROZEN     the writer may stop for good after any step, as a thread that isn't scheduled does:
  *                each reader still gets to its end, so readers never wait
  */
 #ifndef READERS

@@ -8,7 +8,7 @@
  * the word is (src/).
  *
  *      root ---> piece    present: published, never written to
- *                piece    held: was published, readers may have it; the next change's, once none has
+ *                piece    held: was published, readers may have it; once none has, the next change's
  *                piece    retired: the same, and then it is malloc's again
  *                piece    spare: the next change writes into it
  *
@@ -230,7 +230,7 @@ inline have_left(t, since)
 #endif
 }
 
-/* --------------------------------------------------------------------------- versions of an index */
+/* ------------------------------------------------------------------ versions of an index */
 
 /* d_step: nobody has piece p in hand, now that it is to be written to or malloc's. */
 inline nobody_uses(p)
