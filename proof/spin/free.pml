@@ -7,7 +7,8 @@
  * one of two reservations. A third kind of fault populates lazy memory.
  *
  * No callback is entered after a free of its reservation returned 0, nor runs then; a free that
- * fails was never seen; what backs a reservation isn't used after it is gone; and nobody waits for ever.
+ * fails was never seen; what backs a reservation isn't used after it is gone; and nobody waits for
+ * ever.
  */
 #define RESERVATIONS 2
 #define THREADS 3

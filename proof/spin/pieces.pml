@@ -7,7 +7,7 @@
  *
  *   -DREADERS=1  a registered reader and a visitor
  *   -DREADERS=0  two visitors
- *   -DFROZEN     the writer may stop for good after any step, as a thread that isn't scheduled does:
+ *   -DFROZEN     the writer may stop for good after any step, as if it weren't scheduled:
  *                each reader still gets to its end, so readers never wait
  */
 #ifndef READERS

@@ -8,7 +8,7 @@
  * the word is (src/).
  *
  *      root ---> piece    present: published, never written to
- *                piece    held: was published, readers may have it; once none has, the next change's
+ *                piece    held: was published; the next change's, once no reader has it
  *                piece    retired: the same, and then it is malloc's again
  *                piece    spare: the next change writes into it
  *
