@@ -8,23 +8,27 @@
 
 static void wait_for(struct gm_space *space)
 {
-    const void *nobody = NULL;
+    struct gm_turn *turn = &space->turn;
+    /* relaxed: numbers, each drawn once */
+    unsigned number = atomic_fetch_add_explicit(&turn->next, 1, memory_order_relaxed);
 
     /* acquire: what the owner before changed is seen */
-    while (!atomic_compare_exchange_weak_explicit(&space->turn.owner, &nobody, &gm_thread,
-                                                  memory_order_acquire, memory_order_relaxed)) {
-        if (nobody != NULL) {
-            gm_readers_relax(space);
-        }
-        nobody = NULL;
+    while (atomic_load_explicit(&turn->present, memory_order_acquire) != number) {
+        gm_readers_relax(space);
     }
-    space->turn.depth = 1;
+    /* relaxed: others only compare it with their own */
+    atomic_store_explicit(&turn->owner, &gm_thread, memory_order_relaxed);
+    turn->depth = 1;
 }
 
-/* release: the next owner sees what was changed. */
 static void let_go(struct gm_space *space)
 {
-    atomic_store_explicit(&space->turn.owner, NULL, memory_order_release);
+    struct gm_turn *turn = &space->turn;
+    unsigned number = atomic_load_explicit(&turn->present, memory_order_relaxed);
+
+    atomic_store_explicit(&turn->owner, NULL, memory_order_relaxed);
+    /* release: the next owner sees what was changed */
+    atomic_store_explicit(&turn->present, number + 1, memory_order_release);
 }
 
 void gm_turn_take(struct gm_space *space)

@@ -4,7 +4,8 @@
  *
  * The turn: who may change a shared VM's memory. One thread has it, and may take it again; taking it
  * ends the thread's read sections until it is given, so that two threads that both change something
- * from inside their sections never wait for each other.
+ * from inside their sections never wait for each other. Who asked first is served first: a thread
+ * that changes something all the time doesn't keep a vcpu from populating a frame.
  */
 #pragma once
 
@@ -15,6 +16,8 @@
 struct gm_space;
 
 struct gm_turn {
+    atomic_uint next;            /* the number that the next to ask for it draws */
+    atomic_uint present;         /* the number whose turn it is */
     _Atomic(const void *) owner; /* the thread that has it; NULL: none */
     unsigned depth;              /* how often; the owner's */
 };
