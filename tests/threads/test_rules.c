@@ -6,6 +6,8 @@
  * stopped where it matters, and others then do, or don't, get on.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include <guestmem/access.h>
@@ -435,6 +437,65 @@ static void sections_of_two_vms_do_not_wait_for_each_other(struct gm_env *env, v
     GM_CHECK_EQ(guestmem_reader_unregister(second), GUESTMEM_OK);
 }
 
+/* How many calls of a busy thread ended while the test's own thread waited for its turn. */
+struct queue {
+    atomic_bool stop;
+    atomic_uint done;
+    bool waiting;
+    unsigned first;
+    unsigned most;
+    unsigned waits;
+};
+
+static struct queue queue;
+
+static void note_wait(void *cookie)
+{
+    unsigned now = atomic_load(&queue.done);
+
+    (void)cookie;
+    if (here == NULL) {
+        queue.first = queue.waiting ? queue.first : now;
+        queue.most = now - queue.first > queue.most ? now - queue.first : queue.most;
+        queue.waits += !queue.waiting;
+        queue.waiting = true;
+    }
+    sched_yield();
+}
+
+static void change_all_the_time(struct beside *beside)
+{
+    while (!atomic_load(&queue.stop)) {
+        beside->res = vm_reserve_memory_at(beside->vm, OTHER, GM_PAGE, stop_here, NULL);
+        atomic_fetch_add(&queue.done, 1);
+        beside->result |= vm_free_reserved_memory(beside->vm, beside->res);
+        atomic_fetch_add(&queue.done, 1);
+    }
+}
+
+static void who_asks_first_has_the_turn_first(struct gm_env *env, vm_t *vm)
+{
+    enum { WAITS = 20, TRIES = 1000000 };
+    struct beside busy = BESIDE(.work = change_all_the_time, .vm = vm, .registers = true);
+
+    (void)env;
+    share(vm);
+    GM_CHECK_EQ(guestmem_set_wait(vm, note_wait, NULL), GUESTMEM_OK);
+    start(&busy);
+    for (unsigned i = 0; queue.waits < WAITS && i < TRIES; i++) {
+        struct guestmem_policy policy;
+
+        queue.waiting = false;
+        GM_CHECK_EQ(guestmem_get_policy(vm, &policy), GUESTMEM_OK);
+    }
+    atomic_store(&queue.stop, true);
+    join(&busy);
+    GM_CHECK_EQ(guestmem_set_wait(vm, NULL, NULL), GUESTMEM_OK);
+    GM_CHECK_EQ(busy.result, 0);
+    GM_CHECK_EQ(queue.waits, WAITS);
+    GM_CHECK(queue.most <= 1); /* the one that had it */
+}
+
 static const struct gm_case cases[] = {
     GM_CASE(readers_go_on_while_a_change_gets_nowhere),
     GM_CASE(a_free_waits_for_a_callback_which_is_not_entered_again),
@@ -443,6 +504,7 @@ static const struct gm_case cases[] = {
     GM_CASE(an_iterator_cannot_free_what_another_thread_is_at),
     GM_CASE(what_is_taken_away_stays_until_the_sections_of_before_end),
     GM_CASE(sections_of_two_vms_do_not_wait_for_each_other),
+    GM_CASE(who_asks_first_has_the_turn_first),
 };
 
 static const struct gm_suite rules = GM_SUITE("rules", cases);
