@@ -6,9 +6,10 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench spin install clean setup
+.PHONY: help demo check bench spin fuzz install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -36,6 +37,10 @@ bench: build/build.ninja ## Measure; results in build/bench.json
 spin: ## Search the model of concurrent readers (proof/spin) through
 	@scripts/setup.sh spin
 	@proof/spin/check.sh
+
+fuzz: ## Fuzz: SECONDS=n in all (default 60); what fails is in build/fuzz/found
+	@scripts/setup.sh fuzz
+	@JOBS=$(JOBS) scripts/fuzz.sh run $(SECONDS)
 
 install: setup build/build.ninja ## Install to PREFIX (default /usr/local), staged under DESTDIR
 	@cmake --build build -j $(JOBS)

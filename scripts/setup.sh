@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright 2026 the guestmem authors
 #
-# setup.sh [bench|check|spin]: see to it that what the build needs is there. It looks for the things
+# setup.sh [bench|check|fuzz|spin]: see to it that what the build needs is there. It looks for the things
 # themselves (commands, headers, the firmware), so it works on any system; what is missing is
 # installed where there is apt-get, and named where there isn't. Nothing missing: nothing done. What
 # check only wants, its tests skip, saying so, where it can't be had.
@@ -32,6 +32,15 @@ need_header() { # header, Debian package
     missing "header $1 and its library" "$2"
 }
 
+need_libfuzzer() {
+    need_command clang clang
+    if command -v clang >/dev/null 2>&1; then
+        echo "int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }" |
+            clang -fsanitize=fuzzer,address -x c - -o /dev/null >/dev/null 2>&1 && return 0
+    fi
+    missing "clang's libFuzzer and sanitizers" libclang-rt-dev
+}
+
 look() {
     missing_things=""
     missing_packages=""
@@ -50,6 +59,7 @@ look() {
     case $goal in
     bench) need_command valgrind valgrind ;;
     spin) need_command spin spin ;;
+    fuzz) need_libfuzzer ;;
     esac
 }
 
