@@ -79,7 +79,66 @@ struct gm_range_pos {
 #define GM_RANGE_ASK_FOR(pointer) ((void)(pointer))
 #endif
 
+/*
+ * For the contracts: `half` as it belongs to `count`; what top[] says, and a chunk, as a search
+ * needs them; and the whole index.
+ */
+/* clang-format off */
+#define GM_RANGE_POWER(x) \
+    ((x) == 0x1 || (x) == 0x2 || (x) == 0x4 || (x) == 0x8 || (x) == 0x10 || (x) == 0x20 || \
+     (x) == 0x40 || (x) == 0x80 || (x) == 0x100 || (x) == 0x200 || (x) == 0x400 || (x) == 0x800 || \
+     (x) == 0x1000 || (x) == 0x2000 || (x) == 0x4000 || (x) == 0x8000 || (x) == 0x10000 || \
+     (x) == 0x20000 || (x) == 0x40000 || (x) == 0x80000 || (x) == 0x100000 || (x) == 0x200000 || \
+     (x) == 0x400000 || (x) == 0x800000 || (x) == 0x1000000 || (x) == 0x2000000 || \
+     (x) == 0x4000000 || (x) == 0x8000000 || (x) == 0x10000000 || (x) == 0x20000000 || \
+     (x) == 0x40000000 || (x) == 0x80000000)
+#define GM_RANGE_HALF(half, n) \
+    (((n) == 1 && (half) == 0) || (GM_RANGE_POWER(half) && (half) < (n) <= 2 * (half)))
+#define GM_RANGE_TOP(index) \
+    (\valid_read(index) && (index)->count > 0 && GM_RANGE_HALF((index)->half, (index)->count) && \
+     \valid_read((index)->top + (0 .. (index)->count - 1)) && \
+     (index)->top[(index)->count - 1].bound == UINTPTR_MAX && \
+     (\forall integer i, j; 0 <= i < j < (index)->count ==> \
+         (index)->top[i].bound <= (index)->top[j].bound))
+#define GM_RANGE_PLACES(chunk) \
+    (\valid_read(chunk) && \valid_read((chunk)->range + (0 .. GM_RANGE_CHUNK - 1)) && \
+     (\forall integer i, j; 0 <= i < j < GM_RANGE_CHUNK ==> \
+         (chunk)->range[i].last <= (chunk)->range[j].last))
+#define GM_RANGE_INDEX(index) \
+    (GM_RANGE_TOP(index) && \
+     (\forall integer c; 0 <= c < (index)->count ==> \
+         GM_RANGE_PLACES((index)->top[c].chunk) && \
+         0 < (index)->top[c].chunk->count <= GM_RANGE_CHUNK) && \
+     (\forall integer c, s; 0 <= c < (index)->count && 0 <= s < GM_RANGE_CHUNK ==> \
+         (index)->top[c].chunk->range[s].base <= (index)->top[c].chunk->range[s].last) && \
+     (\forall integer c, s; 0 <= c < (index)->count && \
+         (index)->top[c].chunk->count <= s < GM_RANGE_CHUNK ==> \
+         (index)->top[c].chunk->range[s].base == UINTPTR_MAX && \
+         (index)->top[c].chunk->range[s].item == \null) && \
+     (\forall integer c, s, t; 0 <= c < (index)->count && \
+         0 <= s < t < (index)->top[c].chunk->count ==> \
+         (index)->top[c].chunk->range[s].last < (index)->top[c].chunk->range[t].base) && \
+     (\forall integer c, s; 0 <= c < (index)->count && \
+         0 <= s < (index)->top[c].chunk->count ==> \
+         (index)->top[c].chunk->range[s].last <= (index)->top[c].bound) && \
+     (\forall integer c, d, s; 0 <= c < d < (index)->count && \
+         0 <= s < (index)->top[d].chunk->count ==> \
+         (index)->top[c].bound < (index)->top[d].chunk->range[s].base))
+#define GM_RANGE_HOLDS(index, c, s, addr) \
+    (0 <= (c) < (index)->count && 0 <= (s) < (index)->top[c].chunk->count && \
+     (index)->top[c].chunk->range[s].base <= (addr) <= (index)->top[c].chunk->range[s].last)
+#define GM_RANGE_LIMIT(count) ((count) > 16 ? GM_RANGE_CHUNK : (count) > 8 ? 16 : 8)
+/* What is left to search: n from where `low` is. */
+#define GM_RANGE_LEFT(first, low, n, end, field, addr) \
+    ((low) == (first) + ((low) - (first)) && 0 <= (low) - (first) && \
+     (low) - (first) + (n) <= (end) && \
+     ((low) == (first) || (first)[(low) - (first) - 1].field < (addr)))
+/* clang-format on */
+
 /* Behind the first `step` chunks, if they end below addr. */
+/*@ requires step > 0 && \valid_read(low + (0 .. step - 1));
+    assigns \nothing;
+    ensures \result == (low[step - 1].bound < addr ? low + step : low); */
 static inline const struct gm_range_top *gm_range_top_step(const struct gm_range_top *low,
                                                            size_t step, uintptr_t addr)
 {
@@ -94,6 +153,9 @@ static inline const struct gm_range_top *gm_range_top_step(const struct gm_range
 }
 
 /* Behind the first `step` places, if they end below addr. */
+/*@ requires step > 0 && \valid_read(low + (0 .. step - 1));
+    assigns \nothing;
+    ensures \result == (low[step - 1].last < addr ? low + step : low); */
 static inline const struct gm_range *gm_range_step(const struct gm_range *low, size_t step,
                                                    uintptr_t addr)
 {
@@ -112,21 +174,36 @@ static inline const struct gm_range *gm_range_step(const struct gm_range *low, s
  * After the first step, whose parts may overlap, a power of two is left. The last steps are written
  * out: most VMs have no others.
  */
+/*@ requires GM_RANGE_TOP(index);
+    assigns \nothing;
+    ensures \let k = \result - index->top;
+        0 <= k < index->count && \result == index->top + k && addr <= index->top[k].bound &&
+        (k == 0 || index->top[k - 1].bound < addr); */
 static inline const struct gm_range_top *gm_range_top_search(const struct gm_range_index *index,
                                                              uintptr_t addr)
 {
     size_t left = index->half;
     const struct gm_range_top *low = gm_range_top_step(index->top, index->count - left, addr);
 
+    /*@ loop invariant left == 0 || GM_RANGE_POWER(left);
+        loop invariant GM_RANGE_LEFT(index->top, low, left, index->count, bound, addr);
+        loop invariant left > 0 ==> addr <= low[left - 1].bound;
+        loop invariant left == 0 ==> low == index->top && index->count == 1;
+        loop assigns low, left;
+        loop variant left; */
     for (; left > 8; left /= 2) {
         low = gm_range_top_step(low, left / 2, addr);
     }
     if (left > 4) {
         low = gm_range_top_step(low, 4, addr);
     }
+    /*@ assert GM_RANGE_LEFT(index->top, low, left < 4 ? left : 4, index->count, bound, addr); */
+    /*@ assert left > 0 ==> addr <= low[(left < 4 ? left : 4) - 1].bound; */
     if (left > 2) {
         low = gm_range_top_step(low, 2, addr);
     }
+    /*@ assert GM_RANGE_LEFT(index->top, low, left < 2 ? left : 2, index->count, bound, addr); */
+    /*@ assert left > 0 ==> addr <= low[(left < 2 ? left : 2) - 1].bound; */
     if (left > 1) {
         low = gm_range_top_step(low, 1, addr);
     }
@@ -135,6 +212,12 @@ static inline const struct gm_range_top *gm_range_top_search(const struct gm_ran
 
 /* The first place of a chunk that doesn't end below addr; if each does, the last that can have a
  * range, where at most `count` can. */
+/*@ requires GM_RANGE_PLACES(chunk) && count <= GM_RANGE_CHUNK;
+    assigns \nothing;
+    ensures \let k = \result - &chunk->range[0];
+        0 <= k < GM_RANGE_LIMIT(count) && \result == &chunk->range[0] + k &&
+        (addr <= chunk->range[k].last || k == GM_RANGE_LIMIT(count) - 1) &&
+        (k == 0 || chunk->range[k - 1].last < addr); */
 static inline const struct gm_range *gm_range_chunk_search(const struct gm_range_chunk *chunk,
                                                            size_t count, uintptr_t addr)
 {
@@ -143,18 +226,31 @@ static inline const struct gm_range *gm_range_chunk_search(const struct gm_range
     if (count > 16) {
         low = gm_range_step(low, 32, addr);
         low = gm_range_step(low, 16, addr);
+        /*@ assert GM_RANGE_LEFT(&chunk->range[0], low, 16, GM_RANGE_LIMIT(count), last, addr); */
+        /*@ assert addr <= low[15].last || low - &chunk->range[0] == GM_RANGE_LIMIT(count) - 16; */
     }
     if (count > 8) {
         low = gm_range_step(low, 8, addr);
     }
+    /*@ assert GM_RANGE_LEFT(&chunk->range[0], low, 8, GM_RANGE_LIMIT(count), last, addr); */
+    /*@ assert addr <= low[7].last || low - &chunk->range[0] == GM_RANGE_LIMIT(count) - 8; */
     low = gm_range_step(low, 4, addr);
+    /*@ assert GM_RANGE_LEFT(&chunk->range[0], low, 4, GM_RANGE_LIMIT(count), last, addr); */
+    /*@ assert addr <= low[3].last || low - &chunk->range[0] == GM_RANGE_LIMIT(count) - 4; */
     low = gm_range_step(low, 2, addr);
+    /*@ assert GM_RANGE_LEFT(&chunk->range[0], low, 2, GM_RANGE_LIMIT(count), last, addr); */
+    /*@ assert addr <= low[1].last || low - &chunk->range[0] == GM_RANGE_LIMIT(count) - 2; */
     return gm_range_step(low, 1, addr);
 }
 
 /* Ask for all that a chunk's steps may read: each would wait for memory after the one before. */
+/*@ requires \valid_read(chunk) && \valid_read(chunk->range + (0 .. GM_RANGE_CHUNK - 1));
+    assigns \nothing; */
 static inline void gm_range_chunk_ask_for(const struct gm_range_chunk *chunk)
 {
+    /*@ loop invariant 3 <= slot <= GM_RANGE_CHUNK + 3 && slot % 4 == 3;
+        loop assigns slot;
+        loop variant GM_RANGE_CHUNK + 3 - slot; */
     for (size_t slot = 3; slot < GM_RANGE_CHUNK; slot += 4) {
         GM_RANGE_ASK_FOR(&chunk->range[slot].last);
     }
@@ -162,6 +258,14 @@ static inline void gm_range_chunk_ask_for(const struct gm_range_chunk *chunk)
 
 /* The place that has the range that holds addr, if any has: one that doesn't may come out. There
  * are chunks. A VM with few ranges has them in one chunk, and not all steps are needed. */
+/*@ requires GM_RANGE_INDEX(index);
+    assigns \nothing;
+    ensures \valid_read(\result);
+    ensures \forall integer c, s; GM_RANGE_HOLDS(index, c, s, addr) ==>
+        \result == &index->top[c].chunk->range[s];
+    ensures \result->item != \null && \result->base <= addr <= \result->last ==>
+        \exists integer c, s; GM_RANGE_HOLDS(index, c, s, addr) &&
+            \result == &index->top[c].chunk->range[s]; */
 static inline const struct gm_range *gm_range_index_search(const struct gm_range_index *index,
                                                            uintptr_t addr)
 {
@@ -179,6 +283,12 @@ static inline const struct gm_range *gm_range_index_search(const struct gm_range
 }
 
 /* The item whose range holds addr, or NULL. */
+/*@ requires \valid_read(index) && (index->count > 0 ==> GM_RANGE_INDEX(index));
+    assigns \nothing;
+    ensures \forall integer c, s; GM_RANGE_HOLDS(index, c, s, addr) ==>
+        \result == index->top[c].chunk->range[s].item;
+    ensures \result != \null ==> \exists integer c, s; GM_RANGE_HOLDS(index, c, s, addr) &&
+        \result == index->top[c].chunk->range[s].item; */
 static inline void *gm_range_index_find(const struct gm_range_index *index, uintptr_t addr)
 {
     const struct gm_range *range;
@@ -187,7 +297,7 @@ static inline void *gm_range_index_find(const struct gm_range_index *index, uint
         return NULL;
     }
     range = gm_range_index_search(index, addr);
-    return addr - range->base <= range->last - range->base ? range->item : NULL;
+    return range->base <= addr && addr <= range->last ? range->item : NULL;
 }
 
 /* The item of the highest range that meets [base, last], or NULL: the range is free. */
