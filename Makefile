@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench spin fuzz install clean setup
+.PHONY: help demo check bench spin prove prove-broken fuzz install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -37,6 +37,12 @@ bench: build/build.ninja ## Measure; results in build/bench.json
 spin: ## Search the model of concurrent readers (proof/spin) through
 	@scripts/setup.sh spin
 	@proof/spin/check.sh
+
+prove: ## Prove the pure core with Frama-C (proof/README.md)
+	@JOBS=$(JOBS) scripts/prove.sh
+
+prove-broken: # and that the proofs fail once the core is broken
+	@JOBS=$(JOBS) scripts/prove.sh broken
 
 fuzz: ## Fuzz: SECONDS=n in all (default 60); what fails is in build/fuzz/found
 	@scripts/setup.sh fuzz
