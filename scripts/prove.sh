@@ -36,12 +36,14 @@ proved_of() { # file
     esac
 }
 
-# The functions that a file defines, static ones and those it takes from the pure headers included.
+# The functions that a file and its own header define, static ones included.
 functions_of() { # C file, folder of the sources
+    local name base
+    base=$(basename "$1" .c)
     # shellcheck disable=SC2086 # a list of options
     cc -std=c11 -O0 -fkeep-inline-functions -I"$2" $includes -c -o "$work/object.o" "$1"
     for name in $(nm "$work/object.o" | awk '$2 ~ /^[tT]$/ { print $3 }'); do
-        ! grep -qlE "\b$name\(" "$2"/*.[ch] || echo "$name"
+        ! cat "$2/$base".[ch] 2>/dev/null | grep -qE "^[a-z].*\b$name\(" || echo "$name"
     done | paste -sd,
 }
 
