@@ -9,6 +9,8 @@ size_t gm_range_alloc_room(const struct gm_range_alloc *alloc)
     return alloc->taken + alloc->donated + 2;
 }
 
+/*@ lemma rounded_up: \forall integer x, m; m > 0 && x >= 0 ==> (x + m - x % m) % m == 0; */
+
 /* Bytes from base to the next multiple of align. */
 /*@ requires align > 0;
     assigns \nothing;
