@@ -8,8 +8,9 @@
  * All of it works on memory that the library mapped for the guest and that isn't device memory:
  * RAM, ROM, pages from create_* and from the guest's vspace_t, the caller's frames (whose caps need
  * all rights); across reservations, regions and frame sizes. Lazy memory is populated as by a
- * guest's access. Memory that the guest may only read can be written. The guest and other vcpus may
- * change the bytes meanwhile; only guestmem_ram_load/store are single accesses.
+ * guest's access. Memory that the guest may only read can be written: an address that the guest
+ * chose goes through guestmem_ram_iovec(), which takes RAM only. The guest and other vcpus may change
+ * the bytes meanwhile; only guestmem_ram_load/store are single accesses.
  *
  * All or nothing: each call checks its whole range, populates it and makes it visible before the
  * first byte moves; if that fails, nothing has moved, and nothing has changed. (Where views are not
@@ -124,7 +125,8 @@ struct guestmem_iovec {
 
 /*
  * Turn a guest's buffer list into pieces, in order, `*count` of them: one for each buffer where
- * that goes on in the VMM's addresses, else as few as make it up. Usable as spans are. Only RAM:
+ * that goes on in the VMM's addresses, else as few as make it up. Usable as spans are, by the
+ * guestmem_generation() of before the call. Only RAM:
  * whatever else the guest names is refused (GUESTMEM_EUNMAPPED), and so are an empty buffer and an
  * empty list (GUESTMEM_EINVAL); the failure names the buffer. Returns: GUESTMEM_ENOMEM also if
  * there are more than `most` pieces, nothing is cut off silently; GUESTMEM_ENOSUP where the policy

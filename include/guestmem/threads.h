@@ -25,7 +25,8 @@
  *     open its own.
  *
  * A thread that never registered may read too: correct, never waiting, but slower, since it counts
- * itself in a word that it shares with others like it.
+ * itself in a word that it shares with others like it. guestmem_last_failure() of a registered thread
+ * is its own; others share one, which each failure overwrites.
  */
 #pragma once
 
