@@ -14,6 +14,9 @@ set(CMAKE_C_FLAGS_RELEASE "-O2 -g -DNDEBUG" CACHE STRING "Flags of a release bui
 
 # Log lines and assertions name files as the repository does, wherever it was built.
 add_compile_options("-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=")
+# What a thread knows of itself (src/reader.h) is read at every access to guest memory: in a position-
+# independent archive that would be a call each.
+add_compile_options(-ftls-model=initial-exec)
 add_compile_options(
     -Wall -Wextra
     "$<$<COMPILE_LANGUAGE:C>:-Wshadow;-Wstrict-prototypes;-Wmissing-prototypes>")

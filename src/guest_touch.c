@@ -164,7 +164,9 @@ __attribute__((noinline)) static int touch_range(struct gm_space *space, const s
     bool has;
     int result = 0;
 
-    if (space == NULL || touch->callback == NULL) {
+    /* A thread that isn't registered has no section that a change by its callback could end. */
+    if (space == NULL || touch->callback == NULL ||
+        (space->readers.shared && gm_reader_here(space) == NULL)) {
         return show_and_touch(touch, size);
     }
     section = gm_section_begin(space);

@@ -58,13 +58,15 @@ static inline bool gm_look_has(const struct gm_look *look, uintptr_t gpa, size_t
 
 /* A VM, and what of its memory the calling thread used lately where it is going to. */
 struct gm_here {
-    struct gm_space *space;    /* NULL: there is no VM */
+    struct gm_space *space;    /* NULL: there is no VM, or it was never used */
     struct gm_seen_part *part; /* NULL: the thread isn't in a section */
 };
 
 static inline struct gm_here gm_here(vm_t *vm, uintptr_t gpa)
 {
-    struct gm_space *space = gm_space_of(vm);
+    /* not gm_space_of(): whatever calls something in between saves registers for that */
+    struct gm_space *space =
+        vm != NULL && vm->mem.reservation_cookie != NULL ? vm->mem.reservation_cookie->space : NULL;
     struct gm_reader *reader;
 
     if (space == NULL) {

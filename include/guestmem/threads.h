@@ -26,7 +26,8 @@
  *
  * A thread that never registered may read too: correct, never waiting, but slower, since it counts
  * itself in a word that it shares with others like it. guestmem_last_failure() of a registered thread
- * is its own; others share one, which each failure overwrites.
+ * is its own; others share one, which each failure overwrites. vm_ram_touch() of a thread that isn't
+ * registered takes the turn.
  */
 #pragma once
 

@@ -6,6 +6,7 @@
  */
 #include <guestmem/runtime.h>
 #include <guestmem/threads.h>
+#include <sel4vm/guest_ram.h>
 
 #include "conformance.h"
 
@@ -176,6 +177,39 @@ static void a_thread_that_never_registered_gets_the_same_answers(struct gm_env *
     GM_CHECK_EQ(stats.faults_unhandled, 2);
 }
 
+static int free_other(vm_t *vm, uintptr_t guest_addr, void *vaddr, size_t size, size_t offset,
+                      void *cookie)
+{
+    (void)guest_addr;
+    (void)vaddr;
+    (void)size;
+    return offset == 0 ? vm_free_reserved_memory(vm, cookie) : 0;
+}
+
+/* It would wait for ever if the thread counted as a visitor meanwhile. */
+static void a_touch_can_free_other_memory_whoever_touches(struct gm_env *env, vm_t *vm)
+{
+    uint8_t bytes[2 * GM_PAGE] = {1};
+
+    share(vm);
+    for (unsigned registered = 0; registered < 2; registered++) {
+        GM_CHECK_EQ(vm_ram_register_at(vm, BASE, GM_MIB, false), 0);
+        GM_CHECK_EQ(vm_ram_register_at(vm, BASE + GM_MIB, GM_MIB, false), 0);
+        for (unsigned i = 0; i < 2; i++) {
+            GM_CHECK_EQ(vm_ram_touch(vm, BASE + i * GM_MIB, sizeof(bytes), vm_guest_ram_write_callback,
+                                     bytes),
+                        0);
+        }
+        GM_CHECK_EQ(registered == 0 ? guestmem_reader_unregister(vm) : guestmem_reader_register(vm),
+                    GUESTMEM_OK);
+        GM_CHECK_EQ(vm_ram_touch(vm, BASE, sizeof(bytes), free_other,
+                                 guestmem_reservation_at(vm, BASE + GM_MIB)),
+                    0);
+        GM_CHECK_NO_LEAF(env, vm, BASE + GM_MIB);
+        GM_CHECK_EQ(vm_free_reserved_memory(vm, guestmem_reservation_at(vm, BASE)), 0);
+    }
+}
+
 static void what_readers_counted_is_kept_when_they_leave(struct gm_env *env, vm_t *vm)
 {
     struct guestmem_stats stats;
@@ -217,6 +251,7 @@ static const struct gm_case cases[] = {
     GM_CASE(a_callback_can_free_others_and_not_itself),
     GM_CASE(a_callback_cannot_free_the_one_that_led_to_it),
     GM_CASE(a_thread_that_never_registered_gets_the_same_answers),
+    GM_CASE(a_touch_can_free_other_memory_whoever_touches),
     GM_CASE(what_readers_counted_is_kept_when_they_leave),
     GM_CASE(an_access_to_what_another_vcpu_populated_is_tried_again),
 };
