@@ -223,8 +223,7 @@ handle_otherwise(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
 /* Short on purpose, and with few registers to save: it runs at each access to an emulated device. */
 memory_fault_result_t vm_memory_handle_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t size)
 {
-    struct gm_space *space =
-        vm != NULL && vm->mem.reservation_cookie != NULL ? vm->mem.reservation_cookie->space : NULL;
+    struct gm_space *space = gm_space_used(vm);
     struct gm_lookup_entry *entry;
     vm_memory_reservation_t *res;
 

@@ -11,14 +11,6 @@
 #include "failure.h"
 #include "reservation.h"
 
-/* relaxed: each number by itself is what it is; they are not of one moment */
-static void add_faults(struct guestmem_stats *stats, const struct gm_fault_counts *counts)
-{
-    stats->faults += atomic_load_explicit(&counts->all, memory_order_relaxed);
-    stats->faults_populated += atomic_load_explicit(&counts->populated, memory_order_relaxed);
-    stats->faults_unhandled += atomic_load_explicit(&counts->unhandled, memory_order_relaxed);
-}
-
 int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats)
 {
     struct gm_space *space = gm_begin(vm);
@@ -31,10 +23,10 @@ int guestmem_get_stats(vm_t *vm, struct guestmem_stats *stats)
         return gm_end(space, GUESTMEM_EINVAL, "guestmem_get_stats", 0, 0);
     }
     *stats = space->stats;
-    add_faults(stats, &space->readers.visitor_faults);
+    gm_faults_add(stats, &space->readers.visitor_faults);
     for (const struct gm_reader *reader = space->readers.list; reader != NULL;
          reader = reader->next) {
-        add_faults(stats, &reader->faults);
+        gm_faults_add(stats, &reader->faults);
     }
     return gm_end(space, GUESTMEM_OK, "guestmem_get_stats", 0, 0);
 }

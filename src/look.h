@@ -64,9 +64,7 @@ struct gm_here {
 
 static inline struct gm_here gm_here(vm_t *vm, uintptr_t gpa)
 {
-    /* not gm_space_of(): whatever calls something in between saves registers for that */
-    struct gm_space *space =
-        vm != NULL && vm->mem.reservation_cookie != NULL ? vm->mem.reservation_cookie->space : NULL;
+    struct gm_space *space = gm_space_used(vm);
     struct gm_reader *reader;
 
     if (space == NULL) {

@@ -251,6 +251,13 @@ static void unlink_reader(struct gm_space *space, const struct gm_reader *reader
     *link = reader->next_here;
 }
 
+/* relaxed: each number by itself is what it is; they are not of one moment */
+void gm_faults_add(struct guestmem_stats *stats, const struct gm_fault_counts *counts)
+{
+    stats->faults += atomic_load_explicit(&counts->all, memory_order_relaxed);
+    stats->faults_unhandled += atomic_load_explicit(&counts->unhandled, memory_order_relaxed);
+}
+
 void gm_readers_drop(struct gm_space *space)
 {
     struct gm_reader *reader = space->readers.list;
@@ -306,14 +313,6 @@ int guestmem_reader_register(vm_t *vm)
     return gm_end(space, GUESTMEM_OK, "guestmem_reader_register", 0, 0);
 }
 
-/* What a reader counted goes to the VM's own numbers. */
-static void keep_counts(struct gm_space *space, const struct gm_reader *reader)
-{
-    space->stats.faults += reader->faults.all;
-    space->stats.faults_populated += reader->faults.populated;
-    space->stats.faults_unhandled += reader->faults.unhandled;
-}
-
 int guestmem_reader_unregister(vm_t *vm)
 {
     struct gm_space *space = gm_begin(vm);
@@ -330,7 +329,7 @@ int guestmem_reader_unregister(vm_t *vm)
         error = gm_fail(space, GUESTMEM_EBUSY, "end a reader inside its section or a callback", 0);
     } else {
         unlink_reader(space, reader);
-        keep_counts(space, reader);
+        gm_faults_add(&space->stats, &reader->faults); /* they stay the VM's */
         gm_free(space, reader, sizeof(*reader));
     }
     return gm_end(space, error, "guestmem_reader_unregister", 0, 0);

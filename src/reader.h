@@ -40,7 +40,6 @@ struct gm_recent {
 /* Faults, counted by the thread that has the reader; summed by anybody. */
 struct gm_fault_counts {
     atomic_uint_fast64_t all;
-    atomic_uint_fast64_t populated;
     atomic_uint_fast64_t unhandled;
 };
 
@@ -143,6 +142,9 @@ void gm_parcels_collect(struct gm_space *space);
 
 /* Whether there are readers but for the calling thread outside of its sections. */
 bool gm_readers_are_there(const struct gm_space *space);
+
+/* Add what was counted to a VM's numbers. */
+void gm_faults_add(struct guestmem_stats *stats, const struct gm_fault_counts *counts);
 
 /* The end of a space, and of the calling thread as a reader of it, which has the turn. */
 void gm_readers_drop(struct gm_space *space);

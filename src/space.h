@@ -164,14 +164,23 @@ struct vm_memory_reservation_cookie {
 /* Join a VM's book-keeping and its guest vspace, if they can be. The space, or NULL. */
 struct gm_space *gm_space_join(vm_t *vm);
 
+/* The space of a VM that has been used before; else NULL. For short ways: whatever may call
+ * something in between, as gm_space_of() may, saves registers for that. */
+static inline struct gm_space *gm_space_used(const vm_t *vm)
+{
+    return vm != NULL && vm->mem.reservation_cookie != NULL ? vm->mem.reservation_cookie->space
+                                                            : NULL;
+}
+
 /* The space of a VM, or NULL: no VM, or one whose memory isn't initialised. */
 static inline struct gm_space *gm_space_of(vm_t *vm)
 {
-    if (vm == NULL || vm->mem.reservation_cookie == NULL) {
-        return NULL;
+    struct gm_space *space = gm_space_used(vm);
+
+    if (space != NULL || vm == NULL || vm->mem.reservation_cookie == NULL) {
+        return space;
     }
-    return vm->mem.reservation_cookie->space != NULL ? vm->mem.reservation_cookie->space
-                                                     : gm_space_join(vm);
+    return gm_space_join(vm);
 }
 
 /* The same for a call that changes memory, or looks at what changes move: takes the turn, which
