@@ -55,6 +55,9 @@ static int find_part(struct gm_space *space, const struct touch *touch, struct p
     if (gm_show_at(space, progress->at, touch->last, &progress->part) != GUESTMEM_OK) {
         return space->failure.error;
     }
+    if (space->taking == 0) {
+        gm_room_settle(space); /* the view stays, however the next call ends */
+    }
     progress->pinned = gm_seen_slot(&progress->part);
     gm_window_pin(space, progress->pinned);
     return GUESTMEM_OK;

@@ -444,6 +444,28 @@ static void a_piece_stays_while_its_callback_runs(struct gm_env *env, vm_t *vm)
     (void)env;
 }
 
+static int use_none(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset, void *cookie)
+{
+    (void)vm, (void)addr, (void)vaddr, (void)size, (void)offset, (void)cookie;
+    return 0;
+}
+
+/* What making views for a touch took belongs to the touch: no later call that fails gives it back. */
+static void what_a_touch_took_is_settled_with_it(struct gm_env *env, vm_t *vm)
+{
+    static const enum guestmem_views views[] = {GUESTMEM_VIEWS_WINDOW, GUESTMEM_VIEWS_NONE};
+
+    make_ram(vm, BASE, 16 * GM_MIB);
+    for (size_t i = 0; i < 2; i++) {
+        set_views(vm, views[i], 64 * GM_MIB);
+        for (uintptr_t at = BASE; at < BASE + 16 * GM_MIB; at += 2 * GM_MIB) {
+            GM_CHECK_EQ(vm_ram_touch(vm, at, GM_PAGE, use_none, NULL), 0);
+            CHANGES_NOTHING(
+                env, { GM_CHECK_EQ(vm_ram_register_at(vm, BASE, 16 * GM_MIB, false), -1); });
+        }
+    }
+}
+
 /* A callback that changes what is kept of views, which its own may not survive. */
 static int change_policy(vm_t *vm, uintptr_t addr, void *vaddr, size_t size, size_t offset,
                          void *cookie)
@@ -524,6 +546,7 @@ static const struct gm_case cases[] = {
     GM_CASE(a_list_is_seen_at_once_or_refused),
     GM_CASE(no_view_stays_behind_a_call),
     GM_CASE(a_piece_stays_while_its_callback_runs),
+    GM_CASE(what_a_touch_took_is_settled_with_it),
     GM_CASE(views_are_not_given_back_under_a_callback),
     GM_CASE(policies_that_make_no_sense_are_refused),
     GM_CASE(memory_in_the_window_can_go),
