@@ -370,7 +370,7 @@ int guestmem_ram_copy(vm_t *vm, uintptr_t to, uintptr_t from, size_t size)
 /* -------------------------------------------------------------------------- one load or store */
 
 /* relaxed is what one access takes: single, and ordered with nothing else. */
-static inline uint64_t load_at(const char *at, size_t size, int order)
+static inline uint64_t load_at(const void *at, size_t size, int order)
 {
     switch (size) {
     case 1:
@@ -384,7 +384,7 @@ static inline uint64_t load_at(const char *at, size_t size, int order)
     }
 }
 
-static inline void store_at(char *at, size_t size, uint64_t value, int order)
+static inline void store_at(void *at, size_t size, uint64_t value, int order)
 {
     switch (size) {
     case 1:

@@ -82,8 +82,8 @@ void gm_extents_split(struct gm_extents *list, uint64_t page)
     keep = (uint32_t)((page - tail.page) / gm_size_pages(tail.size));
     tail.page = (uint32_t)page;
     tail.cptr += keep;
-    tail.count -= keep;
-    list->at[i].count = keep;
+    tail.count = (tail.count - keep) & EXTENT_COUNT_MAX;
+    list->at[i].count = keep & EXTENT_COUNT_MAX;
     open_at(list, i + 1, tail);
 }
 
@@ -97,11 +97,11 @@ static void trim(struct gm_extent *extent, uint64_t from, uint64_t to)
         uint32_t skip = (uint32_t)((from - extent->page) / pages);
 
         extent->cptr += skip;
-        extent->count -= skip;
+        extent->count = (extent->count - skip) & EXTENT_COUNT_MAX;
         extent->page = (uint32_t)from;
     }
     if (to < end) {
-        extent->count -= (uint32_t)((end - to) / pages);
+        extent->count = (extent->count - (end - to) / pages) & EXTENT_COUNT_MAX;
     }
 }
 

@@ -192,8 +192,8 @@ static int retype_run(struct taking *taking, size_t at, struct gm_slots *slots,
     struct gm_extent extent = {.cptr = path->capPtr,
                                .page = page,
                                .count = run & 0xffffffu,
-                               .size = holding->size,
-                               .rights = rights_of(taking),
+                               .size = holding->size & 3u,
+                               .rights = rights_of(taking) & GM_RIGHTS_ALL,
                                .device = device,
                                .owned = 1};
     int error;
@@ -369,7 +369,7 @@ static int take_single(struct taking *taking, const struct gm_piece *piece)
                            .page = holding.page,
                            .count = 1,
                            .size = piece->size & 3u,
-                           .rights = rights_of(taking),
+                           .rights = rights_of(taking) & GM_RIGHTS_ALL,
                            .owned = 1,
                            .lent = holding.kind == GM_HOLDING_LENT,
                            .device = is_device(taking, paddr, holding.kind == GM_HOLDING_BOOT)});

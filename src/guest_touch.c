@@ -138,18 +138,17 @@ static int show_and_touch(const struct touch *touch, size_t size)
     int error = GUESTMEM_EINVAL;
     int result;
 
-    if (space != NULL) {
-        gm_turn_take(space); /* the end of showing gives one back */
-        error = touch->callback == NULL ? gm_fail(space, error, "there is no callback", 0)
-                                        : gm_show_begin(&show);
+    if (space == NULL) {
+        return gm_end_logged(space, error, "vm_ram_touch", touch->start, size);
     }
+    gm_turn_take(space); /* the end of showing gives one back */
+    error = touch->callback == NULL ? gm_fail(space, error, "there is no callback", 0)
+                                    : gm_show_begin(&show);
     if (error == GUESTMEM_OK) {
         gm_show_end(&show, true);
     }
     if (gm_end_logged(space, error, "vm_ram_touch", touch->start, size) != 0) {
-        if (space != NULL) {
-            gm_turn_give(space);
-        }
+        gm_turn_give(space);
         return -1;
     }
     result = touch_shown(space, touch);

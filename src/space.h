@@ -62,7 +62,7 @@ enum gm_reservation_kind {
     GM_RESERVATION_VSPACE,  /* vspace_reserve_*() on the guest's vspace */
 };
 
-enum { GM_RESERVATION_DEAD = 1 << 30 };
+#define GM_RESERVATION_DEAD (1u << 30) /* no enumerator: unsigned, as the count is */
 
 struct vm_memory_reservation {
     uintptr_t base;
