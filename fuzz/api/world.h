@@ -126,6 +126,7 @@ struct world {
     struct player *me; /* whose call it is */
     struct fuzz_input *in;
     struct call call;
+    bool boot_frame;  /* one may have been taken since the allocator failed: see call_end() */
     uint8_t pattern;  /* of the last write: the next one is another */
     const char *said; /* the operation that is under way */
 };
