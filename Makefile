@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench spin prove prove-broken fuzz install clean setup
+.PHONY: help demo check bench spin prove prove-broken fuzz mutate install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -47,6 +47,10 @@ prove-broken: # and that the proofs fail once the core is broken
 fuzz: ## Fuzz: SECONDS=n in all (default 60); what fails is in build/fuzz/found
 	@scripts/setup.sh fuzz
 	@JOBS=$(JOBS) scripts/fuzz.sh run $(SECONDS)
+
+mutate: ## Change src/ in many small ways; tests must notice (SAMPLE=n: only n of them)
+	@scripts/setup.sh mutate
+	@nice mutation/mutate.py --jobs $(JOBS) $(if $(SAMPLE),--sample $(SAMPLE))
 
 install: setup build/build.ninja ## Install to PREFIX (default /usr/local), staged under DESTDIR
 	@cmake --build build -j $(JOBS)

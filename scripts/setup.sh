@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright 2026 the guestmem authors
 #
-# setup.sh [bench|check|fuzz|spin|prove]: see to it that what the build needs is there. It looks for the
+# setup.sh [bench|check|fuzz|mutate|spin|prove]: see to it that what the build needs is there. It looks for the
 # things themselves (commands, headers, the firmware), so it works on any system; what is missing is
 # installed where there is apt-get, and named where there isn't. Nothing missing: nothing done. What
 # check only wants, its tests skip, saying so, where it can't be had.
@@ -60,6 +60,7 @@ look() {
     bench) need_command valgrind valgrind ;;
     spin) need_command spin spin ;;
     fuzz) need_libfuzzer ;;
+    mutate) need_command python3 python3 ;;
     prove)
         need_command frama-c frama-c-base
         need_command why3 why3

@@ -230,6 +230,14 @@ const struct sweep_call *sweep_call_at(size_t index)
     return NULL;
 }
 
+/* GUESTMEM_SWEEP_ONLY=<function>: only its calls, for who looks for something. */
+static bool is_selected(const struct sweep_call *call)
+{
+    const char *only = getenv("GUESTMEM_SWEEP_ONLY");
+
+    return only == NULL || strcmp(only, call->function) == 0;
+}
+
 void sweep_run(struct gm_env *env, const struct sweep_state *state)
 {
     struct sweep *sweep = calloc(1, sizeof(*sweep));
@@ -242,7 +250,7 @@ void sweep_run(struct gm_env *env, const struct sweep_state *state)
         state->prepare_env(sweep);
     }
     for (size_t i = 0; (call = sweep_call_at(i)) != NULL; i++) {
-        for (size_t m = 0; m < sizeof(modes) / sizeof(modes[0]); m++) {
+        for (size_t m = 0; is_selected(call) && m < sizeof(modes) / sizeof(modes[0]); m++) {
             if ((modes[m].kinds & gm_env_fail_kinds(env)) != 0) {
                 sweep_one(sweep, call, &modes[m]);
             }
