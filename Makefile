@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench spin prove prove-broken fuzz mutate install clean setup
+.PHONY: help demo check bench spin prove prove-broken fuzz mutate coverage install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -51,6 +51,10 @@ fuzz: ## Fuzz: SECONDS=n in all (default 60); what fails is in build/fuzz/found
 mutate: ## Change src/ in many small ways; tests must notice (SAMPLE=n: only n of them)
 	@scripts/setup.sh mutate
 	@nice mutation/mutate.py --jobs $(JOBS) $(if $(SAMPLE),--sample $(SAMPLE))
+
+coverage: ## What the tests reach of src/ and host/: lines, branches, MC/DC
+	@scripts/setup.sh coverage
+	@JOBS=$(JOBS) scripts/coverage.sh
 
 install: setup build/build.ninja ## Install to PREFIX (default /usr/local), staged under DESTDIR
 	@cmake --build build -j $(JOBS)

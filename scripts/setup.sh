@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright 2026 the guestmem authors
 #
-# setup.sh [bench|check|fuzz|mutate|spin|prove]: see to it that what the build needs is there. It looks for the
-# things themselves (commands, headers, the firmware), so it works on any system; what is missing is
-# installed where there is apt-get, and named where there isn't. Nothing missing: nothing done. What
-# check only wants, its tests skip, saying so, where it can't be had.
+# setup.sh [bench|check|coverage|fuzz|mutate|spin|prove]: see to it that what the build needs is there.
+# It looks for the things themselves (commands, headers, the firmware), so it works on any system;
+# what is missing is installed where there is apt-get, and named where there isn't. Nothing missing:
+# nothing done. What check only wants, its tests skip, saying so, where it can't be had.
 set -eu
 
 missing_things=""
@@ -30,6 +30,18 @@ need_header() { # header, Debian package
             -include stdint.h -x c - >/dev/null 2>&1 && return 0
     fi
     missing "header $1 and its library" "$2"
+}
+
+need_coverage() {
+    need_command llvm-cov-19 llvm-19
+    need_command llvm-profdata-19 llvm-19
+    need_command python3 python3
+    need_command clang-19 clang-19
+    if command -v clang-19 >/dev/null 2>&1; then
+        echo "int main(void) { return 0; }" |
+            clang-19 -fprofile-instr-generate -fcoverage-mapping -x c - -o /dev/null >/dev/null 2>&1 && return 0
+    fi
+    missing "clang-19's profiling runtime" libclang-rt-19-dev
 }
 
 need_libfuzzer() {
@@ -61,6 +73,7 @@ look() {
     spin) need_command spin spin ;;
     fuzz) need_libfuzzer ;;
     mutate) need_command python3 python3 ;;
+    coverage) need_coverage ;;
     prove)
         need_command frama-c frama-c-base
         need_command why3 why3
