@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -151,6 +152,22 @@ static bool fill(struct engine_cpu *cpu, const struct view *view, uint64_t gpa, 
     return filled;
 }
 
+/* While the access waited for its answer, the handler's stack may have come to another thread. It
+ * returns there with that thread's alternate stack for signals, not with the first one's. */
+static void adopt_thread(ucontext_t *context)
+{
+    sigaltstack(NULL, &context->uc_stack);
+}
+
+static bool answer(struct engine_cpu *cpu, uint64_t gpa, enum window_access access, uint8_t *page,
+                   ucontext_t *context)
+{
+    bool again = access_in_window(cpu, gpa, access, page);
+
+    adopt_thread(context);
+    return again;
+}
+
 /* True: the access can go on. */
 static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *context)
 {
@@ -165,7 +182,7 @@ static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *cont
     }
     gpa = view->window.base + (uint64_t)(address - view->host);
     while (!fill(cpu, view, gpa, access != WINDOW_READ)) {
-        if (access_in_window(cpu, gpa, access, page)) {
+        if (answer(cpu, gpa, access, page, context)) {
             continue;
         }
         if (!scratch_place(cpu, place, page)) {

@@ -18,6 +18,7 @@
 
 #include <sel4vm/guest_vm_exits.h>
 #include <sel4vm/guest_vm_util.h>
+#include <sel4vmmplatsupport/guest_memory_util.h>
 
 enum {
     GC_LDXR_W2 = 0x885f7c22,    /* ldxr w2, [x1]      */
@@ -460,6 +461,52 @@ static int destroy_inside(vm_vcpu_t *vcpu, uint32_t hsr, void *cookie)
     return 0;
 }
 
+static memory_fault_result_t stop_without_answer(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr,
+                                                 size_t size, void *cookie)
+{
+    (void)vcpu;
+    (void)addr;
+    (void)size;
+    (void)cookie;
+    guestmem_host_vm_stop(vm);
+    return FAULT_HANDLED;
+}
+
+static void *run_with_signal_stack(void *argument)
+{
+    struct fixture *fixture = argument;
+    static uint8_t bytes[65536];
+    stack_t own = {.ss_sp = bytes, .ss_size = sizeof(bytes)};
+    stack_t before;
+
+    assert_int_equal(sigaltstack(&own, &before), 0);
+    assert_int_equal(FIXTURE_RUN(fixture, GC_STR_X2, GC_HVC(0)), 0);
+    assert_int_equal(fixture->hsr, 0); /* not yet at its end */
+    assert_int_equal(sigaltstack(&before, NULL), 0);
+    return NULL;
+}
+
+static void an_access_that_goes_on_in_another_thread_leaves_its_signal_stack(void **state)
+{
+    struct fixture *fixture = *state;
+    stack_t before;
+    stack_t after;
+    pthread_t thread;
+
+    assert_non_null(create_allocated_reservation_frame(&fixture->vm, FIXTURE_DEVICE, seL4_CanRead,
+                                                       stop_without_answer, NULL));
+    fixture->context.x1 = FIXTURE_DEVICE;
+    assert_int_equal(pthread_create(&thread, NULL, run_with_signal_stack, fixture), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(sigaltstack(NULL, &before), 0);
+    advance_vcpu_fault(fixture->vcpu);
+    assert_int_equal(vm_run(&fixture->vm), 0);
+    assert_int_equal(fixture->hsr >> 26, 0x16);
+    assert_int_equal(sigaltstack(NULL, &after), 0);
+    assert_ptr_equal(after.ss_sp, before.ss_sp);
+    assert_int_equal(after.ss_flags, before.ss_flags);
+}
+
 static void a_running_vm_is_not_destroyed(void **state)
 {
     struct fixture *fixture = *state;
@@ -496,6 +543,7 @@ int main(void)
         TEST(notifications_reach_a_running_vm),
         TEST(two_vcpus_count_with_exclusives_and_lose_nothing),
         TEST(two_vms_run_on_two_threads),
+        TEST(an_access_that_goes_on_in_another_thread_leaves_its_signal_stack),
         TEST(a_running_vm_is_not_destroyed),
     };
 
