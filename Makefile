@@ -7,9 +7,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench spin prove prove-broken fuzz mutate coverage install clean setup
+.PHONY: help demo check bench spin prove prove-broken fuzz mutate coverage soak install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -55,6 +56,11 @@ mutate: ## Change src/ in many small ways; tests must notice (SAMPLE=n: only n o
 coverage: ## What the tests reach of src/ and host/: lines, branches, MC/DC
 	@scripts/setup.sh coverage
 	@JOBS=$(JOBS) scripts/coverage.sh
+
+soak: setup build/build.ninja ## VMs come and go for MINUTES=n (default 30), SEED=n; plots in build/soak
+	@cmake --build build -j $(JOBS) --target soak
+	@mkdir -p build/soak
+	@build/tests/soak/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --out build/soak
 
 install: setup build/build.ninja ## Install to PREFIX (default /usr/local), staged under DESTDIR
 	@cmake --build build -j $(JOBS)
