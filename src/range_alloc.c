@@ -143,7 +143,20 @@ static void move_down(struct gm_free_range *range, size_t at, size_t count)
         range[i].base == \old(range[i].base) && range[i].last == \old(range[i].last); */
 static void close_at(struct gm_free_range *range, size_t at, size_t count)
 {
+    /*@ assert \forall integer i, j; at <= i < j < count - 1 ==>
+            range[i + 1].last + 1 < range[j + 1].base; */
     move_down(range, at, count);
+    /*@ assert \forall integer i, j; at <= i < j < count - 1 ==>
+            \at(range[i + 1].last, Pre) + 1 < \at(range[j + 1].base, Pre); */
+    /*@ assert \forall integer i; at <= i < count - 1 ==>
+            range[i].last == \at(range[i + 1].last, Pre); */
+    /*@ assert \forall integer i; at <= i < count - 1 ==>
+            range[i].base == \at(range[i + 1].base, Pre); */
+    /*@ assert \forall integer i, j; 0 <= i < j < at ==> range[i].last + 1 < range[j].base; */
+    /*@ assert \forall integer i, j; 0 <= i < at <= j < count - 1 ==>
+            range[i].last + 1 < range[j].base; */
+    /*@ assert \forall integer i, j; at <= i < j < count - 1 ==>
+            range[i].last + 1 < range[j].base; */
 }
 
 /* Put [base, last] between the ranges below `at` and those from `at` on. */
@@ -173,26 +186,52 @@ static void insert_at(struct gm_free_range *range, size_t at, size_t count, uint
     /*@ assert \forall integer i, j; at < i < j <= count ==> range[i].last + 1 < range[j].base; */
 }
 
-void gm_range_alloc_take(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t last)
+/* Take [base, last] out of range `at`. The count afterwards. */
+/*@ requires \valid(range + (0 .. count)) && at < count < GM_FREE_MAX;
+    requires GM_FREE_SORTED(range, count);
+    requires range[at].base <= base <= last <= range[at].last;
+    assigns range[at .. count];
+    ensures \result <= count + 1;
+    ensures GM_FREE_SORTED(range, \result);
+    ensures \forall integer x; base <= x <= last ==> !gm_is_free(range, \result, x);
+    ensures \forall integer x; gm_is_free(range, \result, x) ==>
+        \old(gm_is_free(range, count, x));
+    ensures \forall integer x; \old(gm_is_free(range, count, x)) ==>
+        base <= x <= last || gm_is_free(range, \result, x); */
+static size_t cut_at(struct gm_free_range *range, size_t at, size_t count, uintptr_t base,
+                     uintptr_t last)
 {
-    struct gm_free_range *range = alloc->range;
-    size_t count = alloc->count;
-    size_t at = first_above(range, count, base) - 1;
     uintptr_t was_last = range[at].last;
 
-    alloc->taken++;
     if (range[at].base == base && was_last == last) {
-        alloc->count = count - 1;
         close_at(range, at, count);
-    } else if (range[at].base == base) {
-        range[at].base = last + 1;
-    } else if (was_last == last) {
-        range[at].last = base - 1;
-    } else {
-        alloc->count = count + 1;
-        range[at].last = base - 1;
-        insert_at(range, at + 1, count, last + 1, was_last);
+        return count - 1;
     }
+    if (range[at].base == base) {
+        range[at].base = last + 1;
+        return count;
+    }
+    range[at].last = base - 1;
+    if (was_last == last) {
+        return count;
+    }
+    insert_at(range, at + 1, count, last + 1, was_last);
+    return count + 1;
+}
+
+void gm_range_alloc_take(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t last)
+{
+    size_t at = first_above(alloc->range, alloc->count, base) - 1;
+    size_t count = cut_at(alloc->range, at, alloc->count, base, last);
+
+    /*@ ghost taken: ; */
+    alloc->count = count;
+    alloc->taken++;
+    /*@ assert \forall integer i; 0 <= i < count ==>
+            alloc->range[i].base == \at(alloc->range[i].base, taken) &&
+            alloc->range[i].last == \at(alloc->range[i].last, taken); */
+    /*@ assert \forall integer x; GM_IS_FREE(alloc, x) <==>
+            gm_is_free{taken}(alloc->range, count, x); */
 }
 
 /* Make one range of those below and at `at`, and what is between them. */
@@ -205,63 +244,114 @@ void gm_range_alloc_take(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t
     ensures \forall integer i; at < i < count ==>
         range[i - 1].base == \old(range[i].base) && range[i - 1].last == \old(range[i].last);
     ensures \forall integer i; at <= i < count - 1 ==>
-        range[i].base == \old(range[i + 1].base) && range[i].last == \old(range[i + 1].last); */
+        range[i].base == \old(range[i + 1].base) && range[i].last == \old(range[i + 1].last);
+    ensures \forall integer i; 0 <= i < at - 1 ==>
+        range[i].base == \old(range[i].base) && range[i].last == \old(range[i].last); */
 static void join_at(struct gm_free_range *range, size_t at, size_t count)
 {
     uintptr_t last = range[at].last;
 
     close_at(range, at, count);
+    /*@ assert \forall integer i; at <= i < count - 1 ==> last + 1 < range[i].base; */
     range[at - 1].last = last;
+    /*@ assert \forall integer i, j; 0 <= i < j < count - 1 && i != at - 1 ==>
+            range[i].last + 1 < range[j].base; */
+    /*@ assert \forall integer j; at - 1 < j < count - 1 ==>
+            range[at - 1].last + 1 < range[j].base; */
 }
 
-/* Add [base, last], and count it. */
+/* Whether the range below `at` ends where [base, ..] starts. */
+/*@ requires at > 0 ==> \valid_read(range + (at - 1)) && range[at - 1].last < base;
+    assigns \nothing;
+    ensures \result <==> at > 0 && range[at - 1].last + 1 == base; */
+static bool touches_below(const struct gm_free_range *range, size_t at, uintptr_t base)
+{
+    return at > 0 && range[at - 1].last == base - 1;
+}
+
+/* Whether range `at` starts where [.., last] ends. */
+/*@ requires at < count ==> \valid_read(range + at) && last < range[at].base;
+    assigns \nothing;
+    ensures \result <==> at < count && last + 1 == range[at].base; */
+static bool touches_above(const struct gm_free_range *range, size_t at, size_t count,
+                          uintptr_t last)
+{
+    return at < count && range[at].base - 1 == last;
+}
+
+/* Add [base, last] between the ranges below `at` and those from `at` on. The count afterwards. */
+/*@ requires \valid(range + (0 .. count)) && at <= count < GM_FREE_MAX && base <= last;
+    requires GM_FREE_SORTED(range, count);
+    requires at > 0 ==> range[at - 1].last < base;
+    requires at < count ==> last < range[at].base;
+    assigns range[0 .. count];
+    ensures \result <= count + 1;
+    ensures GM_FREE_SORTED(range, \result);
+    ensures \forall integer x; base <= x <= last ==> gm_is_free(range, \result, x);
+    ensures \forall integer x; \old(gm_is_free(range, count, x)) ==>
+        gm_is_free(range, \result, x);
+    ensures \forall integer x; gm_is_free(range, \result, x) ==>
+        base <= x <= last || \old(gm_is_free(range, count, x)); */
+static size_t add_at(struct gm_free_range *range, size_t at, size_t count, uintptr_t base,
+                     uintptr_t last)
+{
+    bool low = touches_below(range, at, base);
+    bool high = touches_above(range, at, count, last);
+
+    if (low && high) {
+        join_at(range, at, count);
+        return count - 1;
+    }
+    if (low) {
+        range[at - 1].last = last;
+        return count;
+    }
+    if (high) {
+        range[at].base = base;
+        return count;
+    }
+    insert_at(range, at, count, base, last);
+    return count + 1;
+}
+
+/* Add [base, last]. */
 /*@ requires GM_FREE_LIST(alloc) && base <= last;
     requires \forall integer i; 0 <= i < alloc->count ==>
         alloc->range[i].last < base || last < alloc->range[i].base;
-    assigns alloc->count, alloc->taken, alloc->donated, alloc->range[0 .. alloc->count];
+    assigns alloc->count, alloc->range[0 .. alloc->count];
     ensures GM_FREE_SORTED(alloc->range, alloc->count);
     ensures alloc->count <= \old(alloc->count) + 1;
-    ensures alloc->taken == taken && alloc->donated == donated;
     ensures \forall integer x; base <= x <= last ==> GM_IS_FREE(alloc, x);
     ensures \forall integer x; \old(GM_IS_FREE(alloc, x)) ==> GM_IS_FREE(alloc, x);
     ensures \forall integer x; GM_IS_FREE(alloc, x) ==>
         base <= x <= last || \old(GM_IS_FREE(alloc, x)); */
-static void add(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t last, size_t taken,
-                size_t donated)
+static void add(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t last)
 {
-    struct gm_free_range *range = alloc->range;
-    size_t count = alloc->count;
-    size_t at = first_above(range, count, base);
+    size_t at = first_above(alloc->range, alloc->count, base);
 
-    alloc->taken = taken;
-    alloc->donated = donated;
-    if (at == 0 || range[at - 1].last != base - 1) {
-        if (at == count || range[at].base - 1 != last) {
-            alloc->count = count + 1;
-            insert_at(range, at, count, base, last);
-            /*@ assert range[at].base <= base && last <= range[at].last; */
-            return;
-        }
-        range[at].base = base;
-        /*@ assert range[at].base <= base && last <= range[at].last; */
-        return;
-    }
-    if (at == count || range[at].base - 1 != last) {
-        range[at - 1].last = last;
-        /*@ assert range[at - 1].base <= base && last <= range[at - 1].last; */
-        return;
-    }
-    alloc->count = count - 1;
-    join_at(range, at, count);
-    /*@ assert range[at - 1].base <= base && last <= range[at - 1].last; */
+    alloc->count = add_at(alloc->range, at, alloc->count, base, last);
 }
 
 void gm_range_alloc_give(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t last)
 {
-    add(alloc, base, last, alloc->taken - 1, alloc->donated);
+    add(alloc, base, last);
+    /*@ ghost added: ; */
+    alloc->taken--;
+    /*@ assert \forall integer i; 0 <= i < alloc->count ==>
+            alloc->range[i].base == \at(alloc->range[i].base, added) &&
+            alloc->range[i].last == \at(alloc->range[i].last, added); */
+    /*@ assert \forall integer x; GM_IS_FREE(alloc, x) <==>
+            gm_is_free{added}(alloc->range, alloc->count, x); */
 }
 
 void gm_range_alloc_donate(struct gm_range_alloc *alloc, uintptr_t base, uintptr_t last)
 {
-    add(alloc, base, last, alloc->taken, alloc->donated + 1);
+    add(alloc, base, last);
+    /*@ ghost added: ; */
+    alloc->donated++;
+    /*@ assert \forall integer i; 0 <= i < alloc->count ==>
+            alloc->range[i].base == \at(alloc->range[i].base, added) &&
+            alloc->range[i].last == \at(alloc->range[i].last, added); */
+    /*@ assert \forall integer x; GM_IS_FREE(alloc, x) <==>
+            gm_is_free{added}(alloc->range, alloc->count, x); */
 }
