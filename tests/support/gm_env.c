@@ -144,6 +144,7 @@ void gm_env_drop_vm(struct gm_env *env, vm_t *vm)
     while (&(*link)->vm != vm) {
         link = &(*link)->next;
     }
+    gm_env_check_failures(env);
     GM_CHECK_EQ(guestmem_destroy(vm), GUESTMEM_OK);
     vka_free_object(env->vka, &vm->mem.vm_vspace_root);
     entry = *link;
@@ -187,6 +188,34 @@ void gm_env_failure_text(const struct gm_env *env, char *text, size_t size)
             if (length < size) {
                 length += (size_t)guestmem_failure_text(failure, text + length, size - length);
             }
+        }
+    }
+}
+
+/* Only who asks somebody else, the kernel or an allocator, has an answer to tell; what is in the way is
+ * told where something is. */
+static void check_failure(const struct guestmem_failure *failure)
+{
+    static const int of_others[] = {GUESTMEM_EVMM,    GUESTMEM_EKERNEL, GUESTMEM_EFRAME,
+                                    GUESTMEM_ENOSLOT, GUESTMEM_ENOTABLE, GUESTMEM_ENOFRAME};
+    bool of_other = false;
+
+    for (size_t i = 0; i < sizeof(of_others) / sizeof(of_others[0]); i++) {
+        of_other = of_other || failure->error == of_others[i];
+    }
+    GM_CHECK(of_other || failure->cause == 0);
+    GM_CHECK(failure->error != GUESTMEM_EKERNEL || failure->cause != 0);
+    GM_CHECK(failure->error == GUESTMEM_ETAKEN || failure->error == GUESTMEM_ENOSUP ||
+             failure->other_size == 0);
+}
+
+void gm_env_check_failures(const struct gm_env *env)
+{
+    for (struct gm_env_vm *entry = env->vms; entry != NULL; entry = entry->next) {
+        const struct guestmem_failure *failure = guestmem_last_failure(&entry->vm);
+
+        if (failure != NULL && failure->error != GUESTMEM_OK) {
+            check_failure(failure);
         }
     }
 }

@@ -193,6 +193,9 @@ void gm_env_count(struct gm_env *env, struct gm_env_counts *counts);
 struct gm_env_snapshot *gm_env_snapshot(struct gm_env *env);
 /* Fail the case unless all is as it was; each difference is printed. Frees the snapshot. */
 void gm_env_check_same(struct gm_env *env, struct gm_env_snapshot *before);
+/* Fail the case unless each VM's last failure has a cause, and names a range in the way, if and only if
+ * its kind of error may. Part of the above, and of dropping a VM. */
+void gm_env_check_failures(const struct gm_env *env);
 void gm_env_snapshot_free(struct gm_env_snapshot *snapshot);
 
 /* ------------------------------------------------------------------------ failure injection */

@@ -220,6 +220,7 @@ void gm_env_check_same(struct gm_env *env, struct gm_env_snapshot *before)
     if (!same) {
         GM_FAIL("something has changed (see above)");
     }
+    gm_env_check_failures(env);
 }
 
 /* --------------------------------------------------------------------- failure injection */

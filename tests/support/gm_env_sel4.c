@@ -411,11 +411,11 @@ void gm_env_check_same(struct gm_env *env, struct gm_env_snapshot *before)
 {
     bool same = held_same(&before->held, &held, true);
 
-    (void)env;
     gm_env_snapshot_free(before);
     if (!same) {
         GM_FAIL("something has changed (see above)");
     }
+    gm_env_check_failures(env);
 }
 
 /* --------------------------------------------------------------------- failure injection */

@@ -196,6 +196,9 @@ void unit_check_failure(struct unit *u, int error)
     assert_non_null(failure->operation);
     assert_non_null(failure->step);
     assert_int_equal(failure->error, error);
+    if (error > GUESTMEM_ENOSLOT || error == GUESTMEM_EGRAIN || error == GUESTMEM_ENOSUP) {
+        assert_int_equal(failure->cause, 0); /* nobody else was asked */
+    }
 }
 
 size_t unit_fail_each(struct unit *u, int (*call)(struct unit *u), void (*undo)(struct unit *u))
