@@ -17,8 +17,8 @@ HERE = Path(__file__).resolve().parent
 ERROR = re.compile(r"^(/[^:\n]+):(\d+):\d+: (?:fatal )?error: (.*)$", re.MULTILINE)
 # What a local variable holds before it is set is the same each time, and no pointer.
 FLAGS = "-O1 -w -ftrivial-auto-var-init=pattern -fno-strict-aliasing"
-JUDGES = re.compile(r"/tests/(unit/src|conformance|sweep|toy)/|"
-                    r"/(test_defects|test_deferred_defects|threads-rules)$")
+JUDGES = re.compile(r"/tests/(unit/src|conformance|defects|sweep|toy)/|"
+                    r"/(unit_vm_(access|code|lazy|lazy_stop|vm)|threads-rules)$")
 
 
 class Source:

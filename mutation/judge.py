@@ -12,7 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-BYTES_MAX = 2 << 30  # of private memory, for a mutant that allocates for ever
+BYTES_MAX = 6 << 30  # of private memory, for a mutant that allocates for ever; Unicorn takes some GiB
 # Freed and fresh memory is filled, so that who uses it is wrong the same way each time.
 ENVIRONMENT = {"MALLOC_PERTURB_": "165"}
 

@@ -101,6 +101,8 @@ def judges_of(tree, project):
         if Path(path).name != "test_sweep":
             judges.append(Judge(name, path, extra))
             continue
+        if extra:
+            continue  # with shared VMs it takes as long again, and the other suites are run so, too
         judges += [Judge(f"{name}:{function}", path, {**extra, "GUESTMEM_SWEEP_ONLY": function})
                    for function in sweep_functions(project)]
     return judges
@@ -168,11 +170,10 @@ class Run:
             site = self.tree.site_of[mutant.id]
             by = try_mutant(mutant, site, fast)
             if by is None and self.tree.same_code(mutant):
-                by = None
-                cache.put(mutant, "same")
-            else:
-                by = by or try_mutant(mutant, site, slow)
-                cache.put(mutant, by or "")
+                by = "same"
+            elif by is None and (self.options.listed or mutant.key not in self.survivors.entries):
+                by = try_mutant(mutant, site, slow)
+            cache.put(mutant, by or "")
             progress.step(mutant, cache.get(mutant))
 
         self.each(todo, judge)
