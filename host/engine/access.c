@@ -434,8 +434,21 @@ static bool is_fetch(struct engine_cpu *cpu, uint64_t gpa, bool write)
     uc_reg_read(cpu->uc, UC_ARM64_REG_PC, &pc);
     cpu_lock(cpu);
     is = (pc ^ gpa) % PAGE_BYTES == 0 && is_at(cpu, pc, gpa);
+    if (pc % 4 != 0) { /* it may be read in two parts */
+        is = is || is_at(cpu, nearest(pc, gpa), gpa);
+    }
     cpu_unlock(cpu);
     return is;
+}
+
+/* Code at an address that isn't a multiple of 4 never runs: what is read doesn't matter, and nobody
+ * is asked for it. The exception comes where the block would begin. */
+static bool is_misplaced(struct engine_cpu *cpu)
+{
+    uint64_t pc;
+
+    uc_reg_read(cpu->uc, UC_ARM64_REG_PC, &pc);
+    return pc % 4 != 0;
 }
 
 static uint64_t fetch(struct engine_cpu *cpu, uint64_t gpa)
@@ -475,7 +488,7 @@ uint64_t access_read(uc_engine *uc, uint64_t offset, unsigned size, void *cookie
 
     (void)uc;
     if (is_fetch(cpu, gpa, false)) {
-        return fetch(cpu, gpa);
+        return is_misplaced(cpu) ? 0 : fetch(cpu, gpa);
     }
     element = take_part(cpu, gpa, size, false, 0);
     (void)answer(cpu, element, gpa, false, always);
@@ -556,6 +569,10 @@ bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access a
     struct element *element;
 
     if (is_fetch(cpu, gpa, write)) {
+        if (is_misplaced(cpu)) {
+            memset(page, 0, PAGE_BYTES);
+            return false;
+        }
         (void)fetch(cpu, gpa);
         return true;
     }

@@ -22,11 +22,12 @@ enum {
     EXCEPTION_BREAKPOINT = 7,
     EXCEPTION_HVC = 11,
     EXCEPTION_SMC = 13,
+    EXCEPTION_PC_ALIGNMENT = 1000, /* ours: the guest CPU runs code at any address */
 };
 
 /* Exception classes and parts of a syndrome. */
 enum { CLASS_WFX = 0x01, CLASS_SVC = 0x15, CLASS_HVC = 0x16, CLASS_SMC = 0x17 };
-enum { CLASS_PREFETCH = 0x21, CLASS_DATA = 0x25, CLASS_BREAKPOINT = 0x3c };
+enum { CLASS_PREFETCH = 0x21, CLASS_PC_ALIGNMENT = 0x22, CLASS_DATA = 0x25, CLASS_BREAKPOINT = 0x3c };
 enum { FAULT_TRANSLATION = 0x07, FAULT_EXTERNAL = 0x10, FAULT_WRITE = 0x40 };
 
 /* Unicorn's own set-up isn't said to be safe on several threads at once. */
@@ -49,7 +50,10 @@ static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *cooki
     (void)size;
     cpu->block = address;
     cpu->block_number++;
-    if (atomic_load_explicit(&cpu->attention, memory_order_relaxed) || --cpu->budget == 0) {
+    if (address % 4 != 0) {
+        cpu->exception = EXCEPTION_PC_ALIGNMENT;
+        uc_emu_stop(uc);
+    } else if (atomic_load_explicit(&cpu->attention, memory_order_relaxed) || --cpu->budget == 0) {
         cpu->stopped = true;
         uc_emu_stop(uc);
     }
@@ -324,6 +328,9 @@ static void raise_in_guest(struct engine_cpu *cpu)
         esr = syndrome(CLASS_SVC, insn_at(cpu, pc - 4) >> 5 & 0xffff);
     } else if (cpu->exception == EXCEPTION_BREAKPOINT) {
         esr = syndrome(CLASS_BREAKPOINT, insn_at(cpu, pc) >> 5 & 0xffff);
+    } else if (cpu->exception == EXCEPTION_PC_ALIGNMENT) {
+        has_far = true;
+        esr = syndrome(CLASS_PC_ALIGNMENT, 0);
     } else if (cpu->exception == EXCEPTION_PREFETCH) {
         has_far = true;
         esr = syndrome(CLASS_PREFETCH, FAULT_TRANSLATION);

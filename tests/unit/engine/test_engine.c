@@ -49,6 +49,27 @@ static void the_guests_own_exceptions_go_to_its_vectors(void **state)
     assert_int_equal(value >> 26, 0);
 }
 
+/* In memory, across the end of it, at a device, in a hole: nobody is asked for such an instruction. */
+static void code_at_an_odd_address_is_an_exception_of_the_guests(void **state)
+{
+    const uint64_t places[] = {RAM + 0x1002, HOLE - 2, DEVICE + 1, NOWHERE + 0xffe};
+    struct machine *m = *state;
+    uint64_t value;
+
+    for (unsigned i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        m->context.x6 = VECTORS;
+        m->context.x1 = places[i];
+        assert_int_equal(RUN(m, GC_MSR_VBAR_X6, GC_BR_X1).hsr & 0xffff, 255);
+        assert_int_equal(m->seen_count, 0);
+        assert_int_equal(engine_cpu_get_register(m->cpu, seL4_VCPUReg_ESR, &value), 0);
+        assert_int_equal(value >> 26, 0x22);
+        assert_int_equal(engine_cpu_get_register(m->cpu, seL4_VCPUReg_ELR_EL1, &value), 0);
+        assert_int_equal(value, places[i]);
+        assert_int_equal(engine_cpu_get_register(m->cpu, seL4_VCPUReg_FAR, &value), 0);
+        assert_int_equal(value, places[i]);
+    }
+}
+
 static void an_exception_without_vectors_is_the_end(void **state)
 {
     struct machine *m = *state;
@@ -251,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(hvc_smc_and_wfi_come_out_at_their_instruction),
         TEST(the_guests_own_exceptions_go_to_its_vectors),
+        TEST(code_at_an_odd_address_is_an_exception_of_the_guests),
         TEST(an_exception_without_vectors_is_the_end),
         TEST(registers_keep_what_they_are_given),
         TEST(a_mode_that_a_guest_may_not_have_is_el0),
