@@ -214,17 +214,32 @@ int engine_cpu_get_register(struct engine_cpu *cpu, seL4_Word reg, uint64_t *val
     return 0;
 }
 
+/* The guest CPU keeps translations, and code by what they were: Unicorn's own write drops neither.
+ */
+static void translation_changes(struct engine_cpu *cpu, unsigned key, uint64_t value)
+{
+    bool translates = key == SYSTEM_SCTLR_EL1 || key == SYSTEM_TTBR0_EL1 ||
+                      key == SYSTEM_TTBR1_EL1 || key == SYSTEM_TCR_EL1;
+
+    if (translates && register_system(cpu->uc, key) != value) {
+        cpu_lock(cpu);
+        cpu->forget_all = true;
+        atomic_store(&cpu->attention, 1);
+        cpu_unlock(cpu);
+    }
+}
+
 int engine_cpu_set_register(struct engine_cpu *cpu, seL4_Word reg, uint64_t value)
 {
     if (reg == seL4_VCPUReg_SP_EL1) {
         set_mode_and_sp(cpu->uc, get_pstate(cpu->uc), get_sp(cpu->uc, false), value);
         return 0;
     }
-    if (reg >= seL4_VCPUReg_Num || vcpu_registers[reg] == 0 ||
-        !system_write(cpu->uc, vcpu_registers[reg], value)) {
+    if (reg >= seL4_VCPUReg_Num || vcpu_registers[reg] == 0) {
         return -EINVAL;
     }
-    return 0;
+    translation_changes(cpu, vcpu_registers[reg], value);
+    return system_write(cpu->uc, vcpu_registers[reg], value) ? 0 : -EINVAL;
 }
 
 /* Take an exception to EL1, as the processor would. False: not from EL1, where alone the guest CPU

@@ -121,6 +121,24 @@ static void an_access_that_the_guests_tables_refuse_goes_to_its_vectors(void **s
     assert_int_equal(value, VIRTUAL_RAM + 8);
 }
 
+/* What the guest CPU keeps of translations must not outlive them. */
+static void when_the_vmm_turns_the_mmu_off_addresses_are_physical_at_once(void **state)
+{
+    struct machine *m = *state;
+    const uint64_t low_at_ram = 1 | UINT64_C(1) << 10;
+    const uint64_t value = 0x1122334455667788;
+
+    turn_mmu_on(m);
+    memcpy(m->ram + (TABLE - RAM) + 8, &low_at_ram, sizeof(low_at_ram));
+    memcpy(m->ram + READ_ONLY, &value, sizeof(value));
+    m->context.x1 = RAM + READ_ONLY;
+    assert_int_equal(RUN_VIRTUAL(m, GC_LDR_X0, GC_HVC(1)).hsr & 0xffff, 1);
+    assert_int_equal(m->context.x0, device_data(0, 8));
+    assert_int_equal(engine_cpu_set_register(m->cpu, seL4_VCPUReg_SCTLR, 0x30d00800), 0);
+    assert_int_equal(RUN(m, GC_LDR_X0, GC_HVC(2)).hsr & 0xffff, 2);
+    assert_int_equal(m->context.x0, value);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, machine_set_up, machine_tear_down)
 
 int main(void)
@@ -131,6 +149,7 @@ int main(void)
         TEST(with_the_mmu_on_changed_code_runs_as_it_is_now),
         TEST(with_the_mmu_on_a_jump_to_nowhere_says_where),
         TEST(an_access_that_the_guests_tables_refuse_goes_to_its_vectors),
+        TEST(when_the_vmm_turns_the_mmu_off_addresses_are_physical_at_once),
     };
 
     return cmocka_run_group_tests_name("engine_mmu", tests, NULL, NULL);
