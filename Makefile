@@ -8,9 +8,10 @@ DESTDIR ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
 MINUTES ?= 30
+PROGRAMS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench spin prove prove-broken fuzz mutate coverage soak install clean setup
+.PHONY: help demo check bench spin prove prove-broken fuzz hostile mutate coverage soak install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -48,6 +49,10 @@ prove-broken: # and that the proofs fail once the core is broken
 fuzz: ## Fuzz: SECONDS=n in all (default 60); what fails is in build/fuzz/found
 	@scripts/setup.sh fuzz
 	@JOBS=$(JOBS) scripts/fuzz.sh run $(SECONDS)
+
+hostile: build/build.ninja ## Hostile guests: PROGRAMS=n (default 100000), SEED=s
+	@cmake --build build -j $(JOBS) --target hostile
+	@build/tests/hostile/hostile --programs $(PROGRAMS) $(if $(SEED),--seed $(SEED))
 
 mutate: ## Change src/ in many small ways; tests must notice (SAMPLE=n: only n of them)
 	@scripts/setup.sh mutate
