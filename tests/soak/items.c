@@ -63,10 +63,11 @@ static void set_policy(struct item *item)
     struct guestmem_policy policy;
 
     policy_choose(&policy);
-    item->refuses = policy.discarded == GUESTMEM_DISCARDED_REFUSES;
     call_arm();
     /* a policy before has the other views, and a reader may be at one of them */
     call_may_fail(guestmem_set_policy(vm(), &policy));
+    SOAK_CHECK(guestmem_get_policy(vm(), &policy) == GUESTMEM_OK);
+    item->refuses = policy.discarded == GUESTMEM_DISCARDED_REFUSES;
 }
 
 static void choose_range(struct item *item)
