@@ -154,18 +154,17 @@ static int free_claim(struct gm_space *space, vm_memory_reservation_t *res)
         error = gm_fail(space, GUESTMEM_ESTALE,
                         "free a range that was not reserved through the vspace", 0);
     }
+    if (error == GUESTMEM_OK && res->backing->memory.frames.count > 0) {
+        res->vspace_automatic = 1;
+        return GUESTMEM_OK;
+    }
     if (error == GUESTMEM_OK) {
         error = gm_reservation_may_drop(space, res);
     }
-    if (error != GUESTMEM_OK) {
-        return error;
-    }
-    if (res->backing->memory.frames.count == 0) {
+    if (error == GUESTMEM_OK) {
         gm_reservation_drop(space, res);
-    } else {
-        res->vspace_automatic = 1;
     }
-    return GUESTMEM_OK;
+    return error;
 }
 
 static void vspace_free_claim(vspace_t *vspace, reservation_t reservation)

@@ -7,6 +7,8 @@
  */
 #include "conformance.h"
 
+#include <guestmem/guestmem.h>
+
 static void *at(uintptr_t addr)
 {
     return (void *)addr;
@@ -434,6 +436,8 @@ static void a_reservation_outlives_its_pages_and_pages_their_reservation(struct 
     vspace_free_reservation(space, res);
     GM_CHECK_LEAF(env, vm, BASE, GM_BITS_4K, "rw", false);
     GM_CHECK(refused(vm, BASE, 1));
+    GM_CHECK(guestmem_reservation_at(vm, BASE) == res.res); /* also where the VM is shared */
+    GM_CHECK_EQ(guestmem_set_rights(vm, BASE, GM_PAGE, seL4_CanRead), GUESTMEM_OK);
     vspace_unmap_pages(space, at(BASE), 2, GM_BITS_4K, VSPACE_FREE);
     GM_CHECK(!refused(vm, BASE, 2 * GM_PAGE));
 }
