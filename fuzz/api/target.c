@@ -18,16 +18,26 @@ static void (*const operations[])(void) = {
     op_span,      op_iovec,   op_physical,
 };
 
-enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };
+static void (*const vspace_operations[])(void) = {
+    op_vspace_reserve, op_vspace_pages, op_vspace_pages, op_vspace_anywhere,
+    op_vspace_unmap,   op_vspace_free,  op_vspace_look,  op_vspace_share,
+};
 
-_Static_assert(OPERATIONS <= 64, "six bits name an operation");
+enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]), VSPACE_FROM = 2 * OPERATIONS };
+
+_Static_assert(VSPACE_FROM + 8 <= 128, "seven bits name an operation");
 
 static void step(struct fuzz_input *input)
 {
     unsigned choice = fuzz_byte(input);
 
     world.me = &world.player[choice >> 7];
-    operations[(choice & 0x7f) % OPERATIONS]();
+    choice &= 0x7f;
+    if (choice < VSPACE_FROM) {
+        operations[choice % OPERATIONS]();
+    } else {
+        vspace_operations[(choice - VSPACE_FROM) % 8]();
+    }
 }
 
 static void check_everything(void)

@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include <string.h>
+#include <stdlib.h>
 
 #include <utils/util.h>
 
@@ -144,7 +145,7 @@ void call_begin(const char *name)
     unsigned kinds = (choice >> 3 & 7) < 5 ? 1u << (choice >> 3 & 7) : GUESTMEM_HOST_FAIL_ANY;
     bool sticky = choice >> 6 & 1;
 
-    world.said = name;
+    world.said = name; 
     *call = (struct call){.armed = (choice & 7) == 7};
     if (call->armed) {
         call->before = guestmem_host_snapshot(world.host);

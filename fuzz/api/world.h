@@ -53,6 +53,7 @@ struct page {
     unsigned char rights;
     unsigned char size_bits; /* of the frame that it is part of */
     bool unknown;            /* a call that failed may have written to it */
+    unsigned char given;     /* of a vspace's page: the number of the caller's frame, from 1 */
     uint64_t paddr;
     uint8_t *bytes;
 };
@@ -80,6 +81,9 @@ struct area {
     unsigned char rights; /* with which pages appear */
     vka_object_t given[GIVEN];
     unsigned given_count;
+    bool given_cookie[GIVEN]; /* the library knows whose memory it is */
+    bool deferred;            /* of the vspace's: rights come with the pages */
+    bool automatic;           /* it goes with the last page */
     unsigned fail_at; /* the iterator's call, from 1, that gives something bad; 0: none */
     unsigned bad;     /* what it gives then */
     unsigned asked;
@@ -245,6 +249,14 @@ void op_mark(void);
 void op_allocate(void);
 void op_largest(void);
 void op_discard(void);
+
+void op_vspace_reserve(void);
+void op_vspace_free(void);
+void op_vspace_pages(void);
+void op_vspace_anywhere(void);
+void op_vspace_unmap(void);
+void op_vspace_look(void);
+void op_vspace_share(void);
 
 void op_read(void);
 void op_write(void);
