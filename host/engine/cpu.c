@@ -27,7 +27,12 @@ enum {
 
 /* Exception classes and parts of a syndrome. */
 enum { CLASS_WFX = 0x01, CLASS_SVC = 0x15, CLASS_HVC = 0x16, CLASS_SMC = 0x17 };
-enum { CLASS_PREFETCH = 0x21, CLASS_PC_ALIGNMENT = 0x22, CLASS_DATA = 0x25, CLASS_BREAKPOINT = 0x3c };
+enum {
+    CLASS_PREFETCH = 0x21,
+    CLASS_PC_ALIGNMENT = 0x22,
+    CLASS_DATA = 0x25,
+    CLASS_BREAKPOINT = 0x3c
+};
 enum { FAULT_TRANSLATION = 0x07, FAULT_EXTERNAL = 0x10, FAULT_WRITE = 0x40 };
 
 /* Unicorn's own set-up isn't said to be safe on several threads at once. */
@@ -82,43 +87,6 @@ static bool on_fetch_protection(uc_engine *uc, uc_mem_type type, uint64_t addres
 }
 
 /* --------------------------------------------------------------------------- making one */
-
-static uc_err map_gap(struct engine_cpu *cpu, uc_engine *uc, struct gap *gap, uint64_t base,
-                      uint64_t end)
-{
-    if (base == end) {
-        return UC_ERR_OK;
-    }
-    gap->cpu = cpu;
-    gap->base = base;
-    return uc_mmio_map(uc, base, end - base, access_read, gap, access_write, gap);
-}
-
-static uc_err map_regions(struct engine_cpu *cpu, uc_engine *uc, struct gap *gaps)
-{
-    const uint64_t lower_end = UINT64_C(1) << 48;
-    const uint64_t upper = UINT64_C(0xffff) << 48;
-    uint64_t base = 0;
-    uc_err err = UC_ERR_OK;
-    unsigned i;
-
-    for (i = 0; i < cpu->view_count && err == UC_ERR_OK; i++) {
-        const struct window *window = &cpu->views[i].window;
-
-        err = map_gap(cpu, uc, &gaps[i], base, window->base);
-        if (err == UC_ERR_OK) {
-            err = uc_mem_map_ptr(uc, window->base, window->size, UC_PROT_ALL, cpu->views[i].host);
-        }
-        base = window->base + window->size;
-    }
-    if (err == UC_ERR_OK) {
-        err = map_gap(cpu, uc, &gaps[i], base, lower_end);
-    }
-    /* Where virtual addresses are in the upper half; no guest-physical address is. The last page is
-     * left out, because its end isn't a number. */
-    return err == UC_ERR_OK ? map_gap(cpu, uc, &gaps[i + 1], upper, UINT64_MAX & ~UINT64_C(0xfff))
-                            : err;
-}
 
 static void others_forget_all(const struct engine_cpu *cpu)
 {
@@ -212,7 +180,7 @@ static uc_err set_up(struct engine_cpu *cpu, uc_engine *uc, struct gap *gaps)
         err = uc_ctl_exits_enable(uc);
     }
     if (err == UC_ERR_OK) {
-        err = map_regions(cpu, uc, gaps);
+        err = views_map(cpu, uc, gaps);
     }
     if (err == UC_ERR_OK) {
         err = add_hooks(cpu, uc);

@@ -132,6 +132,10 @@ bool access_in_window(struct engine_cpu *cpu, uint64_t gpa, enum window_access a
 /* What the load or store at `pc` accesses; false: it is none that is known. With the lock. */
 bool access_address(struct engine_cpu *cpu, uint64_t pc, uint64_t *va, bool *write);
 
+/* windows.c: the guest CPU's regions, a window each and a gap between two. `gaps` has room for two
+ * more than there are views. */
+uc_err views_map(struct engine_cpu *cpu, uc_engine *uc, struct gap *gaps);
+
 /* signals.c */
 int signals_install(void); /* 0, or -errno; needs doing again when others took the signals */
 struct engine_cpu *signals_current(struct engine_cpu *cpu); /* sets it; returns the one before */

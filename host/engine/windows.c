@@ -201,6 +201,43 @@ int views_update(struct engine_cpu *cpu, unsigned *generation)
     return 0;
 }
 
+static uc_err map_gap(struct engine_cpu *cpu, uc_engine *uc, struct gap *gap, uint64_t base,
+                      uint64_t end)
+{
+    if (base == end) {
+        return UC_ERR_OK;
+    }
+    gap->cpu = cpu;
+    gap->base = base;
+    return uc_mmio_map(uc, base, end - base, access_read, gap, access_write, gap);
+}
+
+uc_err views_map(struct engine_cpu *cpu, uc_engine *uc, struct gap *gaps)
+{
+    const uint64_t lower_end = UINT64_C(1) << 48;
+    const uint64_t upper = UINT64_C(0xffff) << 48;
+    uint64_t base = 0;
+    uc_err err = UC_ERR_OK;
+    unsigned i;
+
+    for (i = 0; i < cpu->view_count && err == UC_ERR_OK; i++) {
+        const struct window *window = &cpu->views[i].window;
+
+        err = map_gap(cpu, uc, &gaps[i], base, window->base);
+        if (err == UC_ERR_OK) {
+            err = uc_mem_map_ptr(uc, window->base, window->size, UC_PROT_ALL, cpu->views[i].host);
+        }
+        base = window->base + window->size;
+    }
+    if (err == UC_ERR_OK) {
+        err = map_gap(cpu, uc, &gaps[i], base, lower_end);
+    }
+    /* Where virtual addresses are in the upper half; no guest-physical address is. The last page is
+     * left out, because its end isn't a number. */
+    return err == UC_ERR_OK ? map_gap(cpu, uc, &gaps[i + 1], upper, UINT64_MAX & ~UINT64_C(0xfff))
+                            : err;
+}
+
 const struct view *view_of_guest(const struct engine_cpu *cpu, uint64_t gpa)
 {
     unsigned low = 0;
