@@ -23,6 +23,9 @@
 
 #include <utils/util.h>
 
+#define COUNT_OF(list) (sizeof(list) / sizeof(*(list)))
+
+enum { TOLD_EACH = 10000 };
 enum { RUNS_A_WORLD = 60, WATCHDOG_SECONDS = 60, MISSED_FROM = 4000 };
 
 static char again[200]; /* how to do it again */
@@ -116,13 +119,57 @@ static void expect_rows(void)
     static const char *const ends[] = {"stopped",           "access", "fetch",
                                        "populating failed", "trap",   "guest CPU",
                                        "of all its blocks"};
+    static const char *const results[] = {"faults handled", "faults unhandled", "faults restarted",
+                                          "faults ignored", "faults with an error"};
+    static const char *const at[] = {"emulated", "hole", "no rights", "read-only"};
+    static const char *const answers[] = {
+        "handled, data", "handled, no data", "handled, later", "handled, twice",  "restart",
+        "ignore",        "unhandled",        "error",          "other registers", "stop"};
+    static const char *const changes[] = {"trade",
+                                          "rights: all",
+                                          "rights: none",
+                                          "rights: read-only",
+                                          "discard",
+                                          "populate",
+                                          "read",
+                                          "touch",
+                                          "views given back",
+                                          "write",
+                                          "load and store",
+                                          "copy",
+                                          "buffers",
+                                          "free: refused, inside",
+                                          "make: failed",
+                                          "created page again",
+                                          "failing requests"};
+    static const char *const accesses[] = {"atomic",
+                                           "swap",
+                                           "compare and swap",
+                                           "compare and swap pair",
+                                           "load acquire",
+                                           "store release",
+                                           "load exclusive",
+                                           "store exclusive",
+                                           "load pair",
+                                           "store pair",
+                                           "load exclusive pair",
+                                           "store exclusive pair",
+                                           "prefetch",
+                                           "vector structure"};
     static const char *const exits[] = {"access", "access, opaque",  "trap",       "WFI", "slice",
                                         "kicked", "outside windows", "can't go on"};
 
+    for (unsigned i = 0; i < COUNT_OF(results); i++) {
+        count_expect_all(results[i], at, COUNT_OF(at));
+    }
     count_expect_all("made", kind_names + 1, KINDS - 1);
     count_expect_all("freed", kind_names + 1, KINDS - 1);
-    count_expect_all("ends", ends, sizeof(ends) / sizeof(*ends));
-    count_expect_all("exits", exits, sizeof(exits) / sizeof(*exits));
+    count_expect_all("faults at", kind_names, KINDS);
+    count_expect_all("answers", answers, COUNT_OF(answers));
+    count_expect_all("changes", changes, COUNT_OF(changes));
+    count_expect_all("other accesses", accesses, COUNT_OF(accesses));
+    count_expect_all("ends", ends, COUNT_OF(ends));
+    count_expect_all("exits", exits, COUNT_OF(exits));
 }
 
 static double seconds(void)
@@ -141,7 +188,12 @@ static int run_all(uint64_t programs)
 
     expect_rows();
     for (uint64_t number = 0; world.programs < programs; number++) {
+        uint64_t before = world.programs;
+
         run_world(number);
+        if (world.programs / TOLD_EACH != before / TOLD_EACH) {
+            fprintf(stderr, "hostile: %" PRIu64 " programs\n", world.programs);
+        }
     }
     took = seconds() - start;
     all = count_print();
