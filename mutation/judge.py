@@ -22,14 +22,14 @@ stop = threading.Event()  # no more of them
 class Judge:
     """A test program, or a part of one that its environment selects."""
 
-    def __init__(self, name, path, extra):
-        self.name, self.path = name, path
+    def __init__(self, name, command, extra):
+        self.name, self.command = name, command
         self.environment = {**os.environ, **ENVIRONMENT, **extra}
         self.cases = []  # (number, CPU ms, sites reached)
 
     def cover(self, cache):
         """Run all of it once; the same program isn't run again in the next run."""
-        digest = hashlib.sha1(Path(self.path).read_bytes() + self.name.encode()).hexdigest()
+        digest = hashlib.sha1(Path(self.command[0]).read_bytes() + self.name.encode()).hexdigest()
         path = cache / digest
         if not path.exists():
             new = path.with_suffix(".new")
@@ -52,7 +52,7 @@ class Judge:
 
     def run(self, extra, seconds):
         with tempfile.TemporaryDirectory(prefix="guestmem-mutant-") as folder:
-            child = subprocess.Popen([self.path], cwd=folder, env={**self.environment, **extra},
+            child = subprocess.Popen(self.command, cwd=folder, env={**self.environment, **extra},
                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL, start_new_session=True)
             resource.prlimit(child.pid, resource.RLIMIT_DATA, (BYTES_MAX, BYTES_MAX))

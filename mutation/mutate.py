@@ -97,14 +97,16 @@ def sweep_functions(project):
 
 def judges_of(tree, project):
     judges = []
-    for name, path, extra in tree.judges():
-        if Path(path).name != "test_sweep":
-            judges.append(Judge(name, path, extra))
-            continue
-        if extra:
-            continue  # with shared VMs it takes as long again, and the other suites are run so, too
-        judges += [Judge(f"{name}:{function}", path, {**extra, "GUESTMEM_SWEEP_ONLY": function})
-                   for function in sweep_functions(project)]
+    for name, command, extra in tree.judges():
+        program = Path(command[0]).name
+        if program == "threads-stress":
+            judges.append(Judge(name, [command[0], "0.4", *command[2:]], extra))
+        elif program != "test_sweep":
+            judges.append(Judge(name, command, extra))
+        elif not extra:  # with shared VMs it takes as long again; the other suites are run so, too
+            judges += [Judge(f"{name}:{function}", command,
+                             {**extra, "GUESTMEM_SWEEP_ONLY": function})
+                       for function in sweep_functions(project)]
     return judges
 
 
@@ -161,7 +163,7 @@ class Run:
         cache = Cache(self.build / "results", state)
         todo = [m for m in mutants if cache.get(m) is None]
         say(f"mutants: {len(mutants)}, of which {len(mutants) - len(todo)} are known from before")
-        slow = [j for j in self.judges if j.name.startswith(("test_sweep", "test_random"))]
+        slow = [j for j in self.judges if j.name.startswith(("test_sweep", "test_random", "threads-stress"))]
         fast = [j for j in self.judges if j not in slow]
         slow = [] if self.options.quick else slow
         progress = Progress(len(todo))

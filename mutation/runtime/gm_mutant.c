@@ -11,6 +11,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,12 +36,7 @@ int __real__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
                                    CMFixtureFunction setup, CMFixtureFunction teardown);
 
-__attribute__((constructor)) static void choose(void)
-{
-    const char *number = getenv("GM_MUTANT");
-
-    gm_mutant = number != NULL ? (unsigned)strtoul(number, NULL, 10) : 0;
-}
+static bool has_cases;
 
 static unsigned long used_ms(void)
 {
@@ -58,6 +54,38 @@ static void limit_ms(unsigned long ms)
     setitimer(ITIMER_PROF, &limit, NULL);
 }
 
+static void tell(FILE *out, size_t number, unsigned long ms)
+{
+    fprintf(out, "%zu %lu", number, ms);
+    for (size_t site = 0; site < GM_MUTANT_SITES; site++) {
+        if (gm_mutant_seen[site]) {
+            fprintf(out, " %zu", site);
+        }
+    }
+    fputc('\n', out);
+}
+
+/* A program without cmocka is one case. */
+static void tell_all(void)
+{
+    FILE *out = has_cases ? NULL : fopen(getenv("GM_MUTANT_COVER"), "w");
+
+    if (out != NULL) {
+        tell(out, 0, used_ms());
+        fclose(out);
+    }
+}
+
+__attribute__((constructor)) static void choose(void)
+{
+    const char *number = getenv("GM_MUTANT");
+
+    gm_mutant = number != NULL ? (unsigned)strtoul(number, NULL, 10) : 0;
+    if (getenv("GM_MUTANT_COVER") != NULL) {
+        atexit(tell_all);
+    }
+}
+
 static int cover(FILE *out, const char *name, const struct CMUnitTest *tests, size_t count,
                  CMFixtureFunction setup, CMFixtureFunction teardown)
 {
@@ -68,13 +96,7 @@ static int cover(FILE *out, const char *name, const struct CMUnitTest *tests, si
 
         memset(gm_mutant_seen, 0, sizeof(gm_mutant_seen));
         failed += __real__cmocka_run_group_tests(name, &tests[i], 1, setup, teardown) != 0;
-        fprintf(out, "%zu %lu", i, used_ms() - start);
-        for (size_t site = 0; site < GM_MUTANT_SITES; site++) {
-            if (gm_mutant_seen[site]) {
-                fprintf(out, " %zu", site);
-            }
-        }
-        fputc('\n', out);
+        tell(out, i, used_ms() - start);
     }
     return failed;
 }
@@ -105,6 +127,7 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
     FILE *out = path != NULL ? fopen(path, "w") : NULL;
     int failed;
 
+    has_cases = true;
     if (path != NULL && out == NULL) {
         perror(path);
         return 1;
