@@ -22,8 +22,8 @@ stop = threading.Event()  # no more of them
 class Judge:
     """A test program, or a part of one that its environment selects."""
 
-    def __init__(self, name, command, extra):
-        self.name, self.command = name, command
+    def __init__(self, name, command, extra, most=None):
+        self.name, self.command, self.most = name, command, most
         self.environment = {**os.environ, **ENVIRONMENT, **extra}
         self.cases = []  # (number, CPU ms, sites reached)
 
@@ -42,7 +42,8 @@ class Judge:
             self.cases.append((number, ms, frozenset(sites)))
 
     def reaching(self, site):
-        return sorted((ms, number) for number, ms, sites in self.cases if site in sites)
+        """The cases, cheapest first; of many that do the same in other surroundings, the first ones."""
+        return sorted((ms, number) for number, ms, sites in self.cases if site in sites)[:self.most]
 
     def kills(self, mutant, cases):
         """Cases are (ms, number). Time is the processor's, so that others' load decides nothing."""

@@ -17,6 +17,7 @@ from build import Tree
 from judge import Judge, stop, try_mutant
 
 HERE = Path(__file__).resolve().parent
+SWEEP_STATES = 2  # of the eight, for each mutant and function: all of them take an hour more
 
 
 class Cache:
@@ -105,7 +106,7 @@ def judges_of(tree, project):
             judges.append(Judge(name, command, extra))
         elif not extra:  # with shared VMs it takes as long again; the other suites are run so, too
             judges += [Judge(f"{name}:{function}", command,
-                             {**extra, "GUESTMEM_SWEEP_ONLY": function})
+                             {**extra, "GUESTMEM_SWEEP_ONLY": function}, SWEEP_STATES)
                        for function in sweep_functions(project)]
     return judges
 

@@ -116,6 +116,26 @@ static void a_failure_is_one_line_with_its_range(void **state)
     IS_SILENT(guestmem_created_destroy(&u->vm, BASE));
 }
 
+static void calls_that_succeed_are_silent(void **state)
+{
+    struct unit *u = *state;
+    vspace_t *v = &u->vm.mem.vm_vspace;
+    reservation_t reservation = {NULL};
+
+    IS_SILENT(reservation = vspace_reserve_range_at(v, (void *)BASE, PAGE, seL4_AllRights, 1));
+    IS_SILENT(vspace_new_pages_at_vaddr(v, (void *)BASE, 1, 12, reservation));
+    IS_SILENT(vspace_free_reservation(v, reservation));
+    IS_SILENT(vspace_unmap_pages(v, (void *)BASE, 1, 12, VSPACE_FREE));
+    IS_SILENT(reservation = vspace_reserve_range_at(v, (void *)BASE, PAGE, seL4_AllRights, 1));
+    IS_SILENT(vspace_free_reservation_by_vaddr(v, (void *)BASE));
+    IS_SILENT(vm_ram_register_at(&u->vm, BASE, PAGE, false));
+    IS_SILENT(vm_memory_make_anon(&u->vm, 4 * BASE, PAGE));
+    IS_SILENT(vm_ram_register(&u->vm, PAGE));
+    IS_SILENT(create_allocated_reservation_frame(&u->vm, 2 * BASE, seL4_AllRights, unit_fault,
+                                                 NULL));
+    IS_SILENT(vspace_tear_down(v, VSPACE_FREE));
+}
+
 static void a_guests_mistake_is_one_line(void **state)
 {
     struct unit *u = *state;
@@ -199,6 +219,7 @@ int main(void)
         UNIT_TEST(calls_without_a_vm_say_so),
         UNIT_TEST(a_vm_for_which_there_are_no_bytes_is_told),
         UNIT_TEST(a_failure_is_one_line_with_its_range),
+        UNIT_TEST(calls_that_succeed_are_silent),
         UNIT_TEST(a_guests_mistake_is_one_line),
         UNIT_TEST(taking_down_from_inside_names_the_whole_space),
         UNIT_TEST(failures_of_our_own_functions_name_their_range),
