@@ -79,8 +79,8 @@ static bool each(bool (*operation)(unsigned), unsigned count)
 
 bool bench_region(bool (*operation)(unsigned), unsigned count);
 
-/* Named on callgrind's command line; must stay a call of its own. */
-__attribute__((noinline, noclone)) bool bench_region(bool (*operation)(unsigned), unsigned count)
+/* Named on callgrind's command line. */
+BENCH_OWN_CALL bool bench_region(bool (*operation)(unsigned), unsigned count)
 {
     return each(operation, count);
 }

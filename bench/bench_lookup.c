@@ -389,9 +389,8 @@ static void measure_bytes(size_t count, bool shuffled)
 
 uintptr_t bench_region(void *made, const uintptr_t *at, size_t count);
 
-/* Named on callgrind's command line; must stay a call of its own. */
-__attribute__((noinline, noclone)) uintptr_t bench_region(void *made, const uintptr_t *at,
-                                                          size_t count)
+/* Named on callgrind's command line. */
+BENCH_OWN_CALL uintptr_t bench_region(void *made, const uintptr_t *at, size_t count)
 {
     return lookup_structures[GUESTMEM].throughput(made, at, count);
 }

@@ -30,6 +30,13 @@ void bench_vm_destroy(struct bench_vm *bench);
 /* Stop the bench, saying what should have held, unless `held`. */
 void bench_require(bool held, const char *what);
 
+/* For a function that must stay a call of its own, under its own name. clang makes no clones. */
+#if defined(__clang__)
+#define BENCH_OWN_CALL __attribute__((noinline))
+#else
+#define BENCH_OWN_CALL __attribute__((noinline, noclone))
+#endif
+
 /* Zeroed memory that processes of bench_run_apart() share with this one. Never freed. */
 void *bench_share(size_t bytes);
 

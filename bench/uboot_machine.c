@@ -119,7 +119,7 @@ static int add_firmware_nodes(void *fdt)
     fdt32_t interrupts[12];
     int err = fdt_begin_node(fdt, "psci");
 
-    err = err ? err : fdt_property_string(fdt, "compatible", psci);
+    err = err ? err : fdt_property(fdt, "compatible", psci, sizeof(psci));
     err = err ? err : fdt_property_string(fdt, "method", "smc");
     err = err ? err : fdt_end_node(fdt);
     err = err ? err : fdt_begin_node(fdt, "timer");

@@ -63,7 +63,7 @@ static bool counter_write(struct counter *counter, const struct mmio_access *acc
         counter->control = access->value & 1;
         return true;
     case MMIO_AT(COUNTER_STATUS, 1):
-        counter->status &= ~access->value;
+        counter->status &= (uint8_t)~access->value;
         return true;
     default:
         return false;

@@ -180,7 +180,8 @@ size_t uboot_device_tree_build(struct uboot_vmm *vmm, void *tree, size_t room)
 
 /* ------------------------------------------------------------------------------------- reading */
 
-static int refuse(struct uboot_device_tree *info, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int refuse(struct uboot_device_tree *info,
+                                                        const char *format, ...)
 {
     va_list args;
 

@@ -256,7 +256,7 @@ static int clean(struct uboot_vmm *vmm, uintptr_t gpa, void *bytes, size_t size)
     if (cap == seL4_CapNull || seL4_ARM_Page_CleanInvalidate_Data(cap, start, start + size) != 0) {
         return -1;
     }
-    return seL4_ARM_Page_Unify_Instruction(cap, start, start + size);
+    return (int)seL4_ARM_Page_Unify_Instruction(cap, start, start + size);
 }
 
 static int copy_in(void *bytes, size_t size, void *cookie)

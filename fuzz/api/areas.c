@@ -233,6 +233,7 @@ static uint8_t *bytes_of(struct page *page)
 /* What a page holds that may hold anything is what it is found to hold. */
 static void learn(struct page *page)
 {
+    FUZZ_CHECK(page != NULL);
     if (page->unknown) {
         memcpy(bytes_of(page), guestmem_host_phys(world.host, page->paddr, PAGE), PAGE);
         page->unknown = false;

@@ -148,7 +148,7 @@ static void insert(struct fuzz_input *input)
     uint64_t page = choose_page(input);
     unsigned flags = fuzz_byte(input);
     struct gm_extent extent = {.cptr = page + (flags >> 7) * 100000,
-                               .count = 1 + fuzz_below(input, 6),
+                               .count = (1 + fuzz_below(input, 6)) & 7,
                                .size = flags & 1 ? flags >> 1 & 1 : 0,
                                .rights = flags & 4 ? 3 : flags >> 3 & 1,
                                .owned = flags >> 4 & 1,

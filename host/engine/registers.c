@@ -166,7 +166,7 @@ static uint32_t allowed_pstate(seL4_Word spsr)
 void registers_apply(uc_engine *uc, const seL4_UserContext *context)
 {
     for (unsigned i = 0; i < 31; i++) {
-        set(uc, x_id(i), *(const seL4_Word *)((const char *)context + x_fields[i]));
+        set(uc, x_id(i), *(const seL4_Word *)(const void *)((const char *)context + x_fields[i]));
     }
     set_mode_and_sp(uc, allowed_pstate(context->spsr), context->sp, get_sp(uc, true));
     set(uc, UC_ARM64_REG_PC, context->pc);
@@ -181,7 +181,7 @@ void engine_cpu_get_context(struct engine_cpu *cpu, seL4_UserContext *context)
         return;
     }
     for (unsigned i = 0; i < 31; i++) {
-        *(seL4_Word *)((char *)context + x_fields[i]) = register_x(cpu->uc, i);
+        *(seL4_Word *)(void *)((char *)context + x_fields[i]) = register_x(cpu->uc, i);
     }
     context->pc = cpu_pc(cpu);
     context->sp = get_sp(cpu->uc, false);

@@ -45,7 +45,7 @@ int guestmem_host_create(const struct guestmem_host_config *config, struct guest
     env_simple_init(host);
     env_io_ops_init(host);
     env_vmm_vspace(&host->vmm, &host->vmm.vspace);
-    memset(&host->kernel->counts.invocations, 0,
+    memset((char *)&host->kernel->counts + offsetof(struct k_counts, invocations), 0,
            sizeof(host->kernel->counts) - offsetof(struct k_counts, invocations));
     host->mallocs_before = env_malloc_counts().mallocs;
     env_current = host;

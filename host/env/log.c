@@ -15,8 +15,10 @@ void zf_log_set_output_level(int level)
     output_level = level;
 }
 
-static void write_line(const char *level, const char *function, const char *file, int line,
-                       const char *format, va_list arguments)
+__attribute__((format(printf, 5, 0))) static void write_line(const char *level,
+                                                             const char *function, const char *file,
+                                                             int line, const char *format,
+                                                             va_list arguments)
 {
     flockfile(stderr);
     fprintf(stderr, "%s %s@%s:%d ", level, function, file, line);

@@ -175,7 +175,7 @@ static size_t take_all(struct gm_env *env, size_t bits, vka_object_t *taken, siz
 {
     size_t count = 0;
 
-    while (count < most && vka_alloc_untyped(env->vka, bits, &taken[count]) == 0) {
+    while (count < most && vka_alloc_untyped(env->vka, (uint32_t)bits, &taken[count]) == 0) {
         count++;
     }
     GM_CHECK(count < most);

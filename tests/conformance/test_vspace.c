@@ -377,7 +377,7 @@ static vka_object_t loose_frame(struct gm_env *env, size_t size_bits)
 {
     vka_object_t object;
 
-    GM_CHECK_EQ(vka_alloc_frame(env->vka, size_bits, &object), 0);
+    GM_CHECK_EQ(vka_alloc_frame(env->vka, (uint32_t)size_bits, &object), 0);
     return object;
 }
 

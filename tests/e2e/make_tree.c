@@ -50,7 +50,7 @@ static void cells(const char *name, const uint32_t *values, size_t count)
 
 static void text(const char *name, const char *value)
 {
-    need(fdt_property_string(tree, name, value));
+    need(fdt_property(tree, name, value, (int)strlen(value) + 1));
 }
 
 static void flag(const char *name)

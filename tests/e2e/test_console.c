@@ -38,7 +38,7 @@ struct session {
 
 static struct session session;
 
-static void start(char *const arguments[])
+static void start(const char *const arguments[])
 {
     memset(&session, 0, sizeof(session));
     assert_int_equal(openpty(&session.terminal, &session.held, NULL, NULL, NULL), 0);
@@ -49,7 +49,7 @@ static void start(char *const arguments[])
         close(session.terminal);
         login_tty(session.held);
         setenv("TERM", "xterm", 1);
-        execv(getenv("RUN"), arguments);
+        execv(getenv("RUN"), (char *const *)arguments);
         _exit(127);
     }
 }
@@ -145,7 +145,7 @@ static void assert_ends_with(int status)
     assert_restored();
 }
 
-static void start_at_prompt(char *const arguments[])
+static void start_at_prompt(const char *const arguments[])
 {
     start(arguments);
     assert_true(see("autoboot"));
@@ -154,7 +154,7 @@ static void start_at_prompt(char *const arguments[])
     assert_true(is_raw());
 }
 
-static char *console[] = {"guestmem-run", "--console", NULL};
+static const char *const console[] = {"guestmem-run", "--console", NULL};
 
 static void typing_reaches_the_guest_and_ctrl_a_x_leaves(void **state)
 {
@@ -201,7 +201,7 @@ static void poweroff_ends_it(void **state)
 
 static void a_terminal_is_a_console_unasked(void **state)
 {
-    char *plain[] = {"guestmem-run", NULL};
+    const char *plain[] = {"guestmem-run", NULL};
 
     (void)state;
     start_at_prompt(plain);
@@ -257,7 +257,7 @@ static void a_crash_leaves_the_terminal_as_it_was(void **state)
 
 static void a_timeout_leaves_the_terminal_as_it_was(void **state)
 {
-    char *arguments[] = {"guestmem-run", "--console", "--timeout", "8", NULL};
+    const char *arguments[] = {"guestmem-run", "--console", "--timeout", "8", NULL};
 
     (void)state;
     start_at_prompt(arguments);
@@ -292,7 +292,7 @@ static void raw_mode_comes_back_after_a_stop(void **state)
 
 static void leave_with_map(void)
 {
-    char *arguments[] = {"guestmem-run", "--console", "--map", NULL};
+    const char *arguments[] = {"guestmem-run", "--console", "--map", NULL};
 
     start_at_prompt(arguments);
     type("\x01x");

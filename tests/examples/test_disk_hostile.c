@@ -96,8 +96,8 @@ static void read_in_buffers(struct driver *driver, uint16_t buffers)
     driver_put_header(driver, DISK_READ, 0);
     ring_describe(&driver->ring, 0, HEADER, 16, NEXT, 1);
     for (uint16_t i = 1; i <= buffers; i++) {
-        ring_describe(&driver->ring, i, DATA + i * 1024,
-                      i < buffers ? 8 : DISK_SECTOR - (buffers - 1) * 8, NEXT | WRITE, i + 1);
+        ring_describe(&driver->ring, i, DATA + i * 1024u,
+                      i < buffers ? 8 : DISK_SECTOR - (buffers - 1u) * 8, NEXT | WRITE, i + 1);
     }
     ring_describe(&driver->ring, buffers + 1, STATUS, 1, WRITE, 0);
     driver_notify(driver, 0);

@@ -255,7 +255,7 @@ static void a_chain_with_a_loop_ends(void **state)
     start(state, &ring, &queue);
     ring_set_index(&ring, 0);
     for (uint16_t i = 0; i < SIZE; i++) {
-        ring_describe(&ring, i, DATA, 1, NEXT, (i + 1) % SIZE);
+        ring_describe(&ring, i, DATA, 1, NEXT, (uint16_t)((i + 1) % SIZE));
     }
     expect_broken(&ring, &queue, 3);
 }

@@ -344,7 +344,7 @@ static void learn_success(struct model_random *random)
     case MUTATE:
     case MOVE:
         kind[random->last.from] = NONE;
-        /* fall through */
+        __attribute__((fallthrough));
     case RETYPE:
     case COPY:
     case MINT:

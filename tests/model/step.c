@@ -38,8 +38,9 @@ static seL4_Word word_count_of(int error, seL4_Word lookup_failure)
 static void take_answer(struct model_answer *answer, int error)
 {
     answer->error = error;
-    answer->word_count = word_count_of(error, error == seL4_FailedLookup ? seL4_GetMR(1) : 0);
-    for (unsigned k = 0; k < answer->word_count; k++) {
+    answer->word_count =
+        (unsigned)word_count_of(error, error == seL4_FailedLookup ? seL4_GetMR(1) : 0);
+    for (int k = 0; k < (int)answer->word_count; k++) {
         answer->words[k] = seL4_GetMR(k);
     }
 }

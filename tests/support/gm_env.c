@@ -235,7 +235,7 @@ seL4_CPtr gm_env_frame(struct gm_env *env, size_t size_bits)
     struct gm_env_frame *frame = calloc(1, sizeof(*frame));
 
     GM_CHECK_NOT_NULL(frame);
-    if (vka_alloc_frame(env->vka, size_bits, &frame->object) != 0) {
+    if (vka_alloc_frame(env->vka, (uint32_t)size_bits, &frame->object) != 0) {
         free(frame);
         return seL4_CapNull;
     }
@@ -302,7 +302,7 @@ uintptr_t gm_env_free_paddr(struct gm_env *env, size_t bits)
     vka_object_t untyped;
     uintptr_t paddr;
 
-    GM_CHECK_EQ(vka_alloc_untyped(env->vka, bits, &untyped), 0);
+    GM_CHECK_EQ(vka_alloc_untyped(env->vka, (uint32_t)bits, &untyped), 0);
     paddr = vka_object_paddr(env->vka, &untyped);
     vka_free_object(env->vka, &untyped);
     return paddr;

@@ -13,7 +13,7 @@
 
 struct reader *reader_of(vm_vcpu_t *vcpu)
 {
-    return (struct reader *)((char *)vcpu - offsetof(struct reader, vcpu));
+    return (struct reader *)(void *)((char *)vcpu - offsetof(struct reader, vcpu));
 }
 
 static void judge(struct reader *reader, struct seen *seen,

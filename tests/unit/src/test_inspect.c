@@ -89,7 +89,7 @@ static void a_ram_reservation_tells_where_the_vmm_sees_it(void **state)
     struct walk walk = {.count = 0};
 
     assert_int_equal(vm_ram_register_at(&u->vm, BASE + 0x10, PAGE, false), 0);
-    assert_int_equal(vm_ram_touch(&u->vm, BASE + 0x10, 3, vm_guest_ram_write_callback, "abc"), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE + 0x10, 3, vm_guest_ram_write_callback, (char[]){"abc"}), 0);
     assert_int_equal(guestmem_walk(&u->vm, note, &walk), 0);
     assert_memory_equal(walk.entries[0].vmm_addr, "abc", 3);
 }
@@ -135,7 +135,7 @@ static void every_count_comes_back_to_nothing(void **state)
     struct guestmem_stats nothing = {.reservations = 0};
 
     assert_int_equal(vm_ram_register_at(&u->vm, BASE - PAGE, 4 * MIB, false), 0);
-    assert_int_equal(vm_ram_touch(&u->vm, BASE, 3, vm_guest_ram_write_callback, "abc"), 0);
+    assert_int_equal(vm_ram_touch(&u->vm, BASE, 3, vm_guest_ram_write_callback, (char[]){"abc"}), 0);
     assert_int_equal(guestmem_get_stats(&u->vm, &stats), GUESTMEM_OK);
     assert_int_equal(stats.reservations, 1);
     assert_int_equal(stats.frames[1], 1);

@@ -62,7 +62,7 @@ static void hoard_memory(struct unit *u, size_t bits)
 {
     for (size_t size = 24; size >= bits; size--) {
         while (hoard.object_count < HOARD_MAX &&
-               vka_alloc_untyped(u->vka, size, &hoard.object[hoard.object_count]) == 0) {
+               vka_alloc_untyped(u->vka, (uint32_t)size, &hoard.object[hoard.object_count]) == 0) {
             hoard.object_count++;
         }
     }
@@ -122,7 +122,7 @@ static void pages_of_a_block_are_different_ones(void **state)
     uint32_t *view[PAGES + 1];
 
     for (uint32_t i = 0; i <= PAGES; i++) {
-        view[i] = (uint32_t *)create(u, i);
+        view[i] = (void *)create(u, i);
         assert_non_null(view[i]);
         assert_int_equal(*view[i], 0);
         *view[i] = i + 1;
@@ -390,7 +390,8 @@ static void a_block_does_not_take_what_a_table_needs(void **state)
     vka_free_object(u->vka, &hoard.object[0]);
     hoard.object[0] = hoard.object[--hoard.object_count];
     for (size_t size = 23; size >= GM_PAGE_BLOCK_BITS; size--) { /* all but one 64 KiB of it */
-        assert_int_equal(vka_alloc_untyped(u->vka, size, &hoard.object[hoard.object_count++]), 0);
+        assert_int_equal(
+            vka_alloc_untyped(u->vka, (uint32_t)size, &hoard.object[hoard.object_count++]), 0);
     }
     assert_non_null(create(u, 0));
     assert_int_equal(u->space->stats.untypeds, 1);

@@ -20,6 +20,7 @@ static int open_unit(void **state, enum guestmem_host_flavour flavour, bool devi
         .flavour = flavour,
         .cnode_bits = 16,
     };
+    static char name[] = "unit";
     struct unit *u = calloc(1, sizeof(*u));
     vm_t *vm;
 
@@ -32,7 +33,7 @@ static int open_unit(void **state, enum guestmem_host_flavour flavour, bool devi
     vm->vka = u->vka;
     vm->simple = guestmem_host_simple(u->host);
     vm->io_ops = guestmem_host_io_ops(u->host);
-    vm->vm_name = "unit";
+    vm->vm_name = name;
     vm->mem.vmm_vspace = *guestmem_host_vspace(u->host);
     assert_int_equal(vka_alloc_vspace_root(u->vka, &u->root), 0);
     vm->mem.vm_vspace_root = u->root;
@@ -85,7 +86,7 @@ int unit_teardown(void **state)
 
 struct unit *unit_of(vm_t *vm)
 {
-    return (struct unit *)((char *)vm - offsetof(struct unit, vm));
+    return (struct unit *)(void *)((char *)vm - offsetof(struct unit, vm));
 }
 
 memory_fault_result_t unit_fault(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t addr, size_t length,

@@ -127,7 +127,7 @@ static void node(void *tree, const char *name, const char *compatible, uint64_t 
 
     fdt_begin_node(tree, name);
     if (compatible != NULL) {
-        fdt_property_string(tree, "compatible", compatible);
+        fdt_property(tree, "compatible", compatible, (int)strlen(compatible) + 1);
     }
     if (size != 0) {
         fdt_property(tree, "reg", reg, sizeof(reg));
