@@ -197,11 +197,12 @@ int gm_stage2_prepare(struct gm_space *space, uintptr_t base, const struct gm_ex
 static void count_leaves(struct gm_space *space, unsigned size, uintptr_t gpa, uint64_t count,
                          bool in)
 {
-    unsigned bits = gm_arch_frame_bits[size];
+    unsigned bits;
 
     if (size >= GM_ARCH_LEVEL_COUNT) {
         return; /* the root holds them */
     }
+    bits = gm_arch_frame_bits[size];
     while (count > 0) {
         uintptr_t behind = table_base(size, gpa) + ((uintptr_t)1 << gm_arch_table_bits(size));
         uint64_t here = (behind - gpa) >> bits;

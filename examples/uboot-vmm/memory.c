@@ -203,7 +203,7 @@ static int make_absent(struct uboot_vmm *vmm, uintptr_t base, uintptr_t end)
 
         for (size_t i = 0; i < vmm->area_count; i++) {
             const struct uboot_vmm_area *area = &vmm->areas[i];
-            if (area->base < stop && area->base + area->size > base) {
+            if (area->base < stop && (area->base > base || base - area->base < area->size)) {
                 stop = area->base > base ? area->base : base;
                 next = area->base + area->size;
             }

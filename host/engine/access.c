@@ -182,7 +182,7 @@ static uint16_t span_mask(const struct element *element, uint64_t va, unsigned s
 {
     uint64_t offset = va - span_base(element);
 
-    if (offset + size > span_bytes(element) || offset >= span_bytes(element)) {
+    if (offset >= span_bytes(element) || size > span_bytes(element) - offset) {
         return 0;
     }
     return (uint16_t)(((1U << size) - 1) << offset);
@@ -515,7 +515,7 @@ static void mark_seen(struct element *element, uint64_t gpa, enum window_access 
 
     if (access == WINDOW_WRITE_BYTE) {
         element->seen |= span_mask(element, va, 1);
-    } else if (access == WINDOW_READ && element->va % PAGE_BYTES + element->bytes > PAGE_BYTES) {
+    } else if (access == WINDOW_READ && element->va % PAGE_BYTES > PAGE_BYTES - element->bytes) {
         element->seen |= span_mask(element, va & ~(uint64_t)(element->bytes - 1), element->bytes);
     } else {
         element->all_seen = true;

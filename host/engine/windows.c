@@ -68,7 +68,7 @@ static int add(struct engine *engine, uint64_t base, uint64_t end)
         uint64_t next = i < engine->window_count ? engine->windows[i].base : end;
         int err;
 
-        if (i < engine->window_count && next + engine->windows[i].size <= base) {
+        if (i < engine->window_count && base >= next && base - next >= engine->windows[i].size) {
             continue;
         }
         if (base < next) {

@@ -25,7 +25,7 @@ static struct k_region ram_of(const struct guestmem_host_config *config)
 
 static bool overlap(const struct k_region *a, const struct k_region *b)
 {
-    return a->base < b->base + b->bytes && b->base < a->base + a->bytes;
+    return a->base - b->base < b->bytes || b->base - a->base < a->bytes;
 }
 
 static bool is_sound(const struct k_region *region, unsigned pa_bits)

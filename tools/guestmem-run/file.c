@@ -22,7 +22,7 @@ static int read_all(struct file *file, int fd, size_t most)
     for (;;) {
         ssize_t got;
 
-        if (file->size + 1 >= room) {
+        if (room - file->size <= 1) {
             char *grown = realloc(file->bytes, room = room == 0 ? 1 << 16 : 2 * room);
             if (grown == NULL) {
                 return ENOMEM;
