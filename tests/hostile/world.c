@@ -68,7 +68,7 @@ static void make_home(struct player *player)
 
 static void make_vcpus(struct player *player)
 {
-    player->vcpu_count = 1 + (player->number == 1 && one_in(2));
+    player->vcpu_count = 1 + (player->number == 1 && one_in(2) ? 1u : 0u);
     for (unsigned i = 0; i < player->vcpu_count; i++) {
         player->vcpu[i] = vm_create_vcpu(&player->vm, 100);
         CHECK(player->vcpu[i] != NULL, "no vcpu");
