@@ -11,7 +11,7 @@ MINUTES ?= 30
 PROGRAMS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check bench spin prove prove-broken fuzz hostile mutate coverage soak install clean setup
+.PHONY: help demo check bench analyse spin prove prove-broken fuzz hostile mutate coverage soak install clean setup
 
 help: ## Show this
 	@echo "guestmem: guest-physical memory manager for VMMs on seL4"
@@ -35,6 +35,10 @@ bench: build/build.ninja ## Measure; results in build/bench.json
 	@scripts/setup.sh bench
 	@cmake --build build -j $(JOBS)
 	@scripts/bench.sh
+
+analyse: ## Static analysis alone: cppcheck, and the rule against x < base + size
+	@scripts/setup.sh check
+	@JOBS=$(JOBS) scripts/analyse.sh
 
 spin: ## Search the model of concurrent readers (proof/spin) through
 	@scripts/setup.sh spin

@@ -87,6 +87,13 @@ look() {
 look_for_wanted() {
     command -v valgrind >/dev/null 2>&1 || wanted_packages="$wanted_packages valgrind"
     command -v spin >/dev/null 2>&1 || wanted_packages="$wanted_packages spin"
+    # scripts/analyse.sh
+    for command in clang clang-19 clang-tidy-19 cppcheck; do
+        command -v $command >/dev/null 2>&1 || wanted_packages="$wanted_packages $command"
+    done
+    command -v spatch >/dev/null 2>&1 || wanted_packages="$wanted_packages coccinelle"
+    command -v aarch64-linux-gnu-gcc >/dev/null 2>&1 && [ -e /usr/aarch64-linux-gnu/include/stdio.h ] ||
+        wanted_packages="$wanted_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 }
 
 complain() {
