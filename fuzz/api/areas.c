@@ -66,17 +66,52 @@ bool area_is_device_page(uintptr_t paddr)
     return paddr >= DEVICE_BASE && paddr - DEVICE_BASE < DEVICE_BYTES;
 }
 
-bool device_page_taken(uintptr_t paddr)
+enum owner { NOBODY, SOMEBODY, PERHAPS };
+
+static bool is_normal_page(uintptr_t paddr)
 {
+    return paddr >= RAM_BASE && paddr - RAM_BASE < RAM_BYTES;
+}
+
+/* Of the areas by address: others have normal memory only. */
+static enum owner owner_of(uintptr_t paddr)
+{
+    enum owner owner = is_normal_page(paddr) ? PERHAPS : NOBODY;
+
     for (size_t i = 0; i < VMS * AREAS; i++) {
         const struct area *area = &world.player[i / AREAS].area[i % AREAS];
 
-        if (area->live && area->backed && area->source == SOURCE_ADDRESS && paddr >= area->paddr &&
-            paddr - area->paddr < area->pages * PAGE) {
-            return true;
+        if (!area->live || !area->backed || area->source != SOURCE_ADDRESS || paddr < area->paddr ||
+            paddr - area->paddr >= area->pages * PAGE) {
+            continue;
+        }
+        if (area->page[(paddr - area->paddr) / PAGE].state == PAGE_THERE) {
+            return SOMEBODY;
+        }
+        owner = PERHAPS;
+    }
+    return owner;
+}
+
+unsigned expect_paddr(uintptr_t paddr, size_t pages)
+{
+    unsigned errors = 0;
+
+    for (size_t i = 0; i < pages; i++) {
+        uintptr_t page = paddr + i * PAGE;
+        enum owner owner = owner_of(page);
+
+        if (!area_is_device_page(page) && !is_normal_page(page)) {
+            errors |= ANSWER(GUESTMEM_ENOFRAME);
+        } else if (world.boot_frames && area_is_device_page(page)) {
+            continue;
+        } else if (owner == SOMEBODY) {
+            errors |= ANSWER(GUESTMEM_ENOFRAME);
+        } else if (owner == PERHAPS) {
+            world.may |= ANSWER(GUESTMEM_ENOFRAME);
         }
     }
-    return false;
+    return errors;
 }
 
 void area_back(struct area *area, enum source source, bool lazy)
@@ -330,6 +365,7 @@ void world_check_owners(void)
 
         for (size_t k = 0; area->live && k < area->pages && count < OWNERS; k++) {
             if (area->page[k].state == PAGE_THERE &&
+                !(world.boot_frames && area_is_device_page(area->page[k].paddr)) &&
                 (area->page[k].size_bits == 12 || k % 64 == 0)) {
                 owned[count++] = area->page[k].paddr;
             }

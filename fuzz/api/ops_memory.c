@@ -84,19 +84,8 @@ static bool is_device(const struct area *area, enum source source, bool ram)
     case GUESTMEM_MEMORY_NORMAL:
         return false;
     default:
-        return source == SOURCE_ADDRESS && !ram;
+        return source == SOURCE_ADDRESS && !ram && area_is_device_page(area->paddr);
     }
-}
-
-/* Is each page of the device region there, and nobody's? */
-static unsigned expect_paddr(uintptr_t paddr, size_t pages)
-{
-    for (size_t i = 0; i < pages; i++) {
-        if (!area_is_device_page(paddr + i * PAGE) || device_page_taken(paddr + i * PAGE)) {
-            return ANSWER(GUESTMEM_ENOFRAME);
-        }
-    }
-    return 0;
 }
 
 static int back_by_address(struct area *area, uintptr_t paddr, bool identity)
@@ -120,6 +109,7 @@ void op_back(void)
     }
     errors = expect_alone(area);
     if (source == SOURCE_ADDRESS) {
+        paddr += (how & 0x60) == 0x60 ? RAM_BASE + RAM_BYTES / 2 - DEVICE_BASE : 0;
         paddr = how % 4 == 3 ? area_page_base(area) : paddr;
         paddr += how & 0x80 && how % 4 == 2 ? 8 : area->base % PAGE;
         if (paddr % PAGE != area->base % PAGE) {
@@ -142,8 +132,8 @@ void op_back(void)
         break;
     }
     if (call_end_compatible(result == 0, errors)) {
-        area->device = is_device(area, source, false);
         area->paddr = paddr & ~(PAGE - 1);
+        area->device = is_device(area, source, false);
         area->kind = GUESTMEM_KIND_MAPPED;
         area_back(area, source, lazy);
     }
@@ -279,8 +269,8 @@ void op_create_device(void)
     view = create_device_reservation_frame(&world.me->vm, base, cap_rights, note_fault, area);
     if (call_end_compatible(view != NULL, errors)) {
         created(area, base, rights, view);
-        area->device = is_device(area, SOURCE_ADDRESS, false);
         area->paddr = base;
+        area->device = is_device(area, SOURCE_ADDRESS, false);
         area_back(area, SOURCE_ADDRESS, false);
     }
 }
@@ -439,7 +429,7 @@ void op_fault(void)
 
     call_begin("vm_memory_handle_fault");
     result = vm_memory_handle_fault(&world.me->vm, &vcpu, addr, size);
-    failed = guestmem_host_failed(world.host, NULL);
+    failed = guestmem_host_failed(world.host, NULL) || (area != NULL && area->hollow);
     call_end(GUESTMEM_OK, 0);
     world.me->faults++;
     if (area == NULL || size - 1 > area_last(area) - addr) {

@@ -26,32 +26,19 @@ static void registered(struct area *area, struct range range, enum source source
     regions_check();
 }
 
-static unsigned expect_identity(struct range range)
-{
-    for (uintptr_t page = range.base & ~(PAGE - 1); page <= range.base + (range.size - 1);
-         page += PAGE) {
-        if (!area_is_device_page(page) || device_page_taken(page)) {
-            return ANSWER(GUESTMEM_ENOFRAME);
-        }
-    }
-    return 0;
-}
-
-/* Normal memory by address may be there or not: who has it isn't the model's to know. */
-static bool is_normal_memory(struct range range)
-{
-    return range.base < 0x90000000 && range.base + range.size > 0x70000000;
-}
-
 static void register_at(struct area *area, struct range range, bool untyped)
 {
     unsigned errors = expect_claim_backed(range.base, range.size);
     bool lazy = !untyped && area->policy.populate == GUESTMEM_POPULATE_LAZY;
 
-    if (errors == 0 && (range.size > BACKED_MAX || (untyped && is_normal_memory(range)))) {
+    if (errors == 0 && range.size > BACKED_MAX) {
         return;
     }
-    errors |= errors == 0 && untyped ? expect_identity(range) : 0;
+    if (errors == 0 && untyped) {
+        uintptr_t first = range.base & ~(PAGE - 1);
+
+        errors = expect_paddr(first, ((range.base + (range.size - 1)) - first) / PAGE + 1);
+    }
     call_begin("vm_ram_register_at");
     if (call_end_compatible(vm_ram_register_at(&world.me->vm, range.base, range.size, untyped) == 0,
                             errors)) {
@@ -98,6 +85,9 @@ void op_ram(void)
     if ((how & 3) == 0) {
         register_anywhere(area, range.size);
     } else {
+        if ((how & 0x3f) == 0x3f) {
+            range.base = RAM_BASE + RAM_BYTES / 2 + range.base % (2 * MIB);
+        }
         register_at(area, range, (how & 7) == 7);
     }
 }
@@ -333,24 +323,28 @@ static void discard_page(struct area *area, size_t i)
     }
     free(area->page[i].bytes);
     area->page[i] = (struct page){.state = state};
+    area->hollow = area->hollow || area->source == SOURCE_ADDRESS;
+}
+
+/* RAM by address is given back by the untyped, and the model doesn't know which those are. */
+static void note_fixed(struct range range, unsigned errors)
+{
+    for (size_t i = 0; errors == 0 && i < AREAS; i++) {
+        const struct area *area = &world.me->area[i];
+
+        if (area->live && area->source == SOURCE_ADDRESS &&
+            area->base <= range.base + (range.size - 1) && area_last(area) >= range.base) {
+            world.may |= ANSWER(GUESTMEM_EGRAIN);
+        }
+    }
 }
 
 void op_discard(void)
 {
     struct range range = choose_range();
     unsigned errors = expect_discard(range);
-    bool fixed = false;
 
-    for (size_t i = 0; errors == 0 && i < AREAS; i++) {
-        const struct area *area = &world.me->area[i];
-
-        fixed =
-            fixed || (area->live && area->source == SOURCE_ADDRESS &&
-                      area->base <= range.base + (range.size - 1) && area_last(area) >= range.base);
-    }
-    if (fixed) {
-        return; /* which untypeds were taken decides, and the model doesn't know */
-    }
+    note_fixed(range, errors);
     call_begin("guestmem_ram_discard");
     if (call_end(guestmem_ram_discard(&world.me->vm, range.base, range.size), errors)) {
         for (uintptr_t at = range.base; at <= range.base + (range.size - 1);

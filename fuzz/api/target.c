@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  *
  * Target (b): random calls on two VMs of one environment, some of them with a request that fails.
- * The first byte says which VMs are shared; then each operation begins with a byte that names it
- * and its VM.
+ * The first byte says which VMs are shared, and how devices come; then each operation begins with a
+ * byte that names it and its VM.
  */
 #include "world.h"
 
@@ -24,6 +24,8 @@ static void (*const vspace_operations[])(void) = {
 };
 
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]), VSPACE_FROM = 2 * OPERATIONS };
+
+enum { BOOT_FRAMES_FROM = 0xf0 };
 
 _Static_assert(VSPACE_FROM + 8 <= 128, "seven bits name an operation");
 
@@ -60,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = {data, size};
 
-    world_open();
+    world_open(size > 0 && data[0] >= BOOT_FRAMES_FROM);
     world_begin(&input);
     for (unsigned steps = 0; fuzz_more(&input) && steps < STEPS_MAX; steps++) {
         step(&input);

@@ -35,6 +35,8 @@
 #define GUEST_END ((uintptr_t)1 << 40)
 #define DEVICE_BASE ((uintptr_t)0x10000000)
 #define DEVICE_BYTES (4 * MIB)
+#define RAM_BASE ((uintptr_t)0x80000000)
+#define RAM_BYTES (64 * MIB)
 #define BACKED_MAX (3 * MIB) /* larger ranges are claimed, but never given memory */
 
 enum { VMS = 2, AREAS = 12, POOLS = 4, REGIONS = 64, GIVEN = 8, STEPS_MAX = 40 };
@@ -73,6 +75,7 @@ struct area {
     bool backed;
     bool makes;  /* lazy pages will be made */
     bool device; /* mapped as device memory */
+    bool hollow; /* by address, and some was discarded: somebody else may have that by now */
     enum source source;
     uintptr_t paddr; /* SOURCE_ADDRESS: of the first page */
     struct page *page;
@@ -84,8 +87,8 @@ struct area {
     bool given_cookie[GIVEN]; /* the library knows whose memory it is */
     bool deferred;            /* of the vspace's: rights come with the pages */
     bool automatic;           /* it goes with the last page */
-    unsigned fail_at; /* the iterator's call, from 1, that gives something bad; 0: none */
-    unsigned bad;     /* what it gives then */
+    unsigned fail_at;         /* the iterator's call, from 1, that gives something bad; 0: none */
+    unsigned bad;             /* what it gives then */
     unsigned asked;
     unsigned released;
     memory_fault_result_t answer;
@@ -130,6 +133,8 @@ struct world {
     struct player *me; /* whose call it is */
     struct fuzz_input *in;
     struct call call;
+    bool boot_frames; /* device memory comes as frames listed at boot, a cap for whoever asks */
+    unsigned may;     /* errors of the next call that the model can't tell */
     bool boot_frame;  /* one may have been taken since the allocator failed: see call_end() */
     uint8_t pattern;  /* of the last write: the next one is another */
     const char *said; /* the operation that is under way */
@@ -139,7 +144,8 @@ extern struct world world;
 
 /* ----------------------------------------------------------------- world.c: bring-up and calls */
 
-void world_open(void); /* once */
+/* Once for each kind of environment, as long as the next one is of the same. */
+void world_open(bool boot_frames);
 void world_begin(struct fuzz_input *input);
 void world_end(void);
 void player_start(struct player *player);
@@ -171,8 +177,11 @@ uintptr_t area_page_base(const struct area *area);
 size_t area_page_of(const struct area *area, uintptr_t gpa);
 uintptr_t area_last(const struct area *area);
 bool area_is_device_page(uintptr_t paddr);
-/* Somebody of this world has that page of the device region. */
-bool device_page_taken(uintptr_t paddr);
+/*
+ * Whether these pages can be had by address: what the answer deserves. Who has which page of normal
+ * memory isn't the model's to know, nor whether the VM kept what was discarded: world.may then.
+ */
+unsigned expect_paddr(uintptr_t paddr, size_t pages);
 
 /* It is backed now: all its pages are lazy, or there. */
 void area_back(struct area *area, enum source source, bool lazy);
