@@ -26,10 +26,12 @@ class Cache:
 
     def __init__(self, path, state):
         self.path, self.state, self.lock = path, state, threading.Lock()
-        self.found = {}
+        self.found, self.survivors = {}, set()
         if path.exists():
             for line in path.read_text().splitlines():
                 key, state_then, judge = line.split("\t")
+                if not judge:
+                    self.survivors.add(key)
                 if judge or state_then == state:
                     self.found[key] = judge
                 else:
@@ -37,6 +39,9 @@ class Cache:
 
     def get(self, mutant):
         return self.found.get(mutant.hash)
+
+    def survived_before(self, mutant):
+        return mutant.hash in self.survivors
 
     def put(self, mutant, judge):
         with self.lock, self.path.open("a") as file:
@@ -162,8 +167,10 @@ class Run:
     def judge_all(self, mutants):
         state = state_of(self.project) + ("quick" if self.options.quick else "")
         cache = Cache(self.build / "results", state)
-        todo = [m for m in mutants if cache.get(m) is None]
+        todo = [m for m in mutants if cache.get(m) is None and
+                not (self.options.trust and m.key in self.survivors.entries)]
         say(f"mutants: {len(mutants)}, of which {len(mutants) - len(todo)} are known from before")
+        todo.sort(key=cache.survived_before)
         slow = [j for j in self.judges if j.name.startswith(("test_sweep", "test_random", "threads-stress"))]
         fast = [j for j in self.judges if j not in slow]
         slow = [] if self.options.quick else slow
@@ -254,6 +261,8 @@ def main():
     parser.add_argument("--sample", type=int, help="only so many")
     parser.add_argument("--all", action="store_true", help="every mutant that there is")
     parser.add_argument("--listed", action="store_true", help="only those in the list of survivors")
+    parser.add_argument("--trust", action="store_true",
+                        help="don't try what the list says survives")
     parser.add_argument("--quick", action="store_true",
                         help="without the sweep: more survive, in a tenth of the time")
     parser.add_argument("--project", default=HERE.parent)

@@ -99,7 +99,7 @@ static void a_failure_is_one_line_with_its_range(void **state)
     unit_reserve(u, BASE, PAGE);
     SAYS("vm_reserve_memory_at [0x40000000, +0x2000): ",
          vm_reserve_memory_at(&u->vm, BASE, 2 * PAGE, unit_fault, NULL));
-    SAYS("is taken by [0x40000000, +0x1000)",
+    SAYS("is taken by [0x40000000, +0x1000)\n",
          vm_reserve_memory_at(&u->vm, BASE, 2 * PAGE, unit_fault, NULL));
     SAYS("vm_reserve_anon_memory [0x0, +0x3000): ",
          vm_reserve_anon_memory(&u->vm, 3 * PAGE, 1, unit_fault, NULL, &addr));
