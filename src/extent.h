@@ -51,21 +51,51 @@ struct gm_extents {
     struct gm_room room;
 };
 
+/* What an extent counts less frames than: its bits hold no more. */
+#define GM_EXTENT_COUNT_END 0x1000000u
+
 /*
- * For the contracts: pages that a frame covers, the first page behind an extent, and a list as it
- * must be: sorted, no extent empty, and none beyond page 2^32.
+ * For the contracts: pages that a frame covers, the first page behind an extent, an extent as it
+ * must be (not empty, not beyond page 2^32, no cap beyond the last one), and a list: sorted and
+ * disjoint. A frame is written as an extent of which the count doesn't matter.
  */
 /* clang-format off */
 #define GM_SIZE_PAGES(s) ((s) == 0 ? 1 : (s) == 1 ? 512 : 262144)
 #define GM_EXTENT_END(e) ((e).page + (e).count * GM_SIZE_PAGES((e).size))
 #define GM_IS_EXTENT(e) \
-    ((e).size < GM_ARCH_SIZE_COUNT && 0 < (e).count < 0x1000000 && GM_EXTENT_END(e) <= 0x100000000)
+    ((e).size < GM_ARCH_SIZE_COUNT && 0 < (e).count < GM_EXTENT_COUNT_END && \
+     GM_EXTENT_END(e) <= 0x100000000 && (e).cptr + (e).count - 1 <= UINT64_MAX && \
+     (e).rights <= GM_RIGHTS_ALL && (e).device <= 1 && (e).owned <= 1 && (e).lent <= 1 && \
+     (e).fresh <= 1)
 #define GM_IS_EXTENTS(list) \
     (\valid_read(list) && \valid_read((list)->at + (0 .. (list)->count - 1)) && \
-     (\forall integer i; 0 <= i < (list)->count ==> GM_IS_EXTENT((list)->at[i])) && \
-     (\forall integer i, j; 0 <= i < j < (list)->count ==> \
-         GM_EXTENT_END((list)->at[i]) <= (list)->at[j].page))
+     gm_are_extents((list)->at, 0, (list)->count))
+#define GM_EXTENTS_MAX (SIZE_MAX / sizeof(struct gm_extent) - 1)
+#define GM_EXTENTS_ROOM(list, more) \
+    (\valid(list) && (list)->count + (more) < GM_EXTENTS_MAX && \
+     \valid((list)->at + (0 .. (list)->count + (more) - 1)) && \
+     \separated(list, (list)->at + (0 .. (list)->count + (more) - 1)))
+#define GM_SAME_KIND(a, b) \
+    ((a).size == (b).size && (a).rights == (b).rights && (a).device == (b).device && \
+     (a).owned == (b).owned && (a).lent == (b).lent && (a).fresh == (b).fresh)
+#define GM_HAS_FRAME(e, f) \
+    ((e).cptr <= (f).cptr < (e).cptr + (e).count && \
+     (f).page == (e).page + ((f).cptr - (e).cptr) * GM_SIZE_PAGES((e).size) && \
+     GM_SAME_KIND(e, f))
 /* clang-format on */
+
+/*@ predicate gm_are_extents{L}(struct gm_extent *at, integer from, integer to) =
+        (\forall integer i; from <= i < to ==> GM_IS_EXTENT(at[i])) &&
+        (\forall integer i, j; from <= i < j < to ==> GM_EXTENT_END(at[i]) <= at[j].page);
+    // Whether one of the extents has this frame: at that page, with that cap, of that kind.
+    predicate gm_have_frame{L}(struct gm_extent *at, integer from, integer to,
+                               struct gm_extent frame) =
+        \exists integer i; from <= i < to && GM_HAS_FRAME(at[i], frame);
+    // Whether none of the extents meets pages [low, high).
+    predicate gm_are_clear{L}(struct gm_extent *at, integer from, integer to, integer low,
+                              integer high) =
+        \forall integer i; from <= i < to ==>
+            GM_EXTENT_END(at[i]) <= low || high <= at[i].page; */
 
 /* Pages that a frame of this size covers. */
 /*@ requires size < GM_ARCH_SIZE_COUNT;

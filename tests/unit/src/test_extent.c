@@ -191,6 +191,24 @@ static void unlike_neighbours_stay_apart(void **state)
     free_fixture(f);
 }
 
+/* The cap behind the last is none; counting on from it would end at the null cap. */
+static void no_extent_goes_on_behind_the_last_cap(void **state)
+{
+    struct fixture *f = new_fixture();
+    const seL4_CPtr last = UINT64_MAX;
+
+    (void)state;
+    make_room(f, 4);
+    gm_extents_insert(&f->list, extent(10, 1, 0, last));
+    gm_extents_insert(&f->list, extent(11, 1, 0, 0));
+    gm_extents_insert(&f->list, extent(9, 1, 0, last - 1));
+    gm_extents_join(&f->list);
+    assert_int_equal(f->list.count, 2);
+    assert_int_equal(f->list.at[0].count, 2);
+    assert_int_equal(f->list.at[1].cptr, 0);
+    free_fixture(f);
+}
+
 /* A count has 24 bits: what would overflow it isn't joined. */
 static void extents_never_outgrow_their_count(void **state)
 {
@@ -496,6 +514,7 @@ int main(void)
         cmocka_unit_test(rights_turn_round_and_write_only_is_none),
         cmocka_unit_test(equal_neighbours_join_from_either_side),
         cmocka_unit_test(unlike_neighbours_stay_apart),
+        cmocka_unit_test(no_extent_goes_on_behind_the_last_cap),
         cmocka_unit_test(extents_never_outgrow_their_count),
         cmocka_unit_test(the_last_page_of_the_largest_space_is_found),
         cmocka_unit_test(large_frames_count_in_pages),
