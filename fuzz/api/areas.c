@@ -88,9 +88,19 @@ static enum owner owner_of(uintptr_t paddr)
         if (area->page[(paddr - area->paddr) / PAGE].state == PAGE_THERE) {
             return SOMEBODY;
         }
-        owner = PERHAPS;
     }
     return owner;
+}
+
+/* What was discarded is the allocator's, so that it can be had again, unless somebody else has. */
+bool area_may_lack(const struct area *area)
+{
+    for (size_t i = 0; area->live && area->hollow && i < area->pages; i++) {
+        if (area->page[i].state == PAGE_LAZY && owner_of(area->paddr + i * PAGE) != NOBODY) {
+            return true;
+        }
+    }
+    return false;
 }
 
 unsigned expect_paddr(uintptr_t paddr, size_t pages)

@@ -429,7 +429,7 @@ void op_fault(void)
 
     call_begin("vm_memory_handle_fault");
     result = vm_memory_handle_fault(&world.me->vm, &vcpu, addr, size);
-    failed = guestmem_host_failed(world.host, NULL) || (area != NULL && area->hollow);
+    failed = guestmem_host_failed(world.host, NULL) || (area != NULL && area_may_lack(area));
     call_end(GUESTMEM_OK, 0);
     world.me->faults++;
     if (area == NULL || size - 1 > area_last(area) - addr) {

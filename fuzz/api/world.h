@@ -179,9 +179,10 @@ uintptr_t area_last(const struct area *area);
 bool area_is_device_page(uintptr_t paddr);
 /*
  * Whether these pages can be had by address: what the answer deserves. Who has which page of normal
- * memory isn't the model's to know, nor whether the VM kept what was discarded: world.may then.
+ * memory isn't the model's to know: world.may then.
  */
 unsigned expect_paddr(uintptr_t paddr, size_t pages);
+bool area_may_lack(const struct area *area);
 
 /* It is backed now: all its pages are lazy, or there. */
 void area_back(struct area *area, enum source source, bool lazy);
