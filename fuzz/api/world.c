@@ -153,6 +153,11 @@ void call_begin(const char *name)
     bool sticky = choice >> 6 & 1;
 
     world.said = name;
+    for (size_t i = 0; i < AREAS; i++) {
+        if (area_may_lack(&world.me->area[i])) {
+            world.may |= ANSWER(GUESTMEM_ENOFRAME);
+        }
+    }
     *call = (struct call){.armed = (choice & 7) == 7};
     if (call->armed) {
         call->before = guestmem_host_snapshot(world.host);
