@@ -370,7 +370,7 @@ void gm_backing_revert(struct gm_space *space, vm_memory_reservation_t *res)
 
     gm_alias_revert(space, res);
     for (size_t i = frames->count; i-- > 0;) {
-        if (i < frames->count && frames->at[i].fresh) {
+        if (frames->at[i].fresh) {
             gm_backing_remove(space, res, frames->at[i].page, gm_extent_end(&frames->at[i]));
         }
     }

@@ -112,10 +112,8 @@ static int may_discard(struct gm_space *space, uintptr_t start, size_t bytes)
         error = gm_fail(space, GUESTMEM_EUNMAPPED, "find RAM at every address", 0);
     }
     while (error == GUESTMEM_OK && gm_span_next(&span)) {
-        error = !span.whole_pages  ? gm_fail(space, GUESTMEM_EGRAIN, "discard part of a page", 0)
-                : span.res->taking ? gm_fail(space, GUESTMEM_EBUSY,
-                                             "discard from inside an iterator of the same RAM", 0)
-                                   : gm_backing_may_discard(space, span.res, span.from, span.to);
+        error = span.whole_pages ? gm_backing_may_discard(space, span.res, span.from, span.to)
+                                 : gm_fail(space, GUESTMEM_EGRAIN, "discard part of a page", 0);
     }
     return error;
 }

@@ -22,15 +22,13 @@ static unsigned size_index(size_t bits)
     return size;
 }
 
+/* The array covers the reservation exactly. */
 static vm_frame_t from_array(const struct gm_source *source, uintptr_t page_base, uint64_t page)
 {
-    uint64_t at = page / gm_size_pages(source->array_size);
-    vm_frame_t frame = {.rights = seL4_AllRights,
+    return (vm_frame_t){.cptr = source->array[page / gm_size_pages(source->array_size)],
+                        .rights = seL4_AllRights,
+                        .vaddr = page_base + (page << gm_arch_frame_bits[0]),
                         .size_bits = gm_arch_frame_bits[source->array_size]};
-
-    frame.cptr = at < source->array_count ? source->array[at] : seL4_CapNull;
-    frame.vaddr = page_base + (page << gm_arch_frame_bits[0]);
-    return frame;
 }
 
 /* Whether a frame is mapped as device memory; asks the kernel where it lies. */

@@ -412,7 +412,7 @@ static int take_piece(struct taking *taking, const struct gm_piece *piece, uintp
 /* Take frames of at most size index `largest` for [base, last]. */
 static int take_range(struct taking *taking, uintptr_t base, uintptr_t last, unsigned largest)
 {
-    while (base <= last) {
+    for (;;) {
         struct gm_piece piece = gm_plan_piece(base, last, taking->source->skew, largest);
         uintptr_t bytes;
         int error = take_piece(taking, &piece, &bytes);
@@ -431,11 +431,10 @@ static int take_range(struct taking *taking, uintptr_t base, uintptr_t last, uns
             return error;
         }
         if (last - base < bytes) {
-            break;
+            return GUESTMEM_OK;
         }
         base += bytes;
     }
-    return GUESTMEM_OK;
 }
 
 static struct taking start(struct gm_space *space, struct vm_memory_reservation *res,

@@ -46,11 +46,7 @@ static int check_request(struct gm_space *space, vm_memory_reservation_t *res,
 {
     unsigned bits = gm_arch_frame_bits[request->size];
     uintptr_t offset;
-    int error = gm_reservation_check(space, res);
 
-    if (error != GUESTMEM_OK) {
-        return error;
-    }
     if (res->kind != GM_RESERVATION_VSPACE) {
         return gm_fail(space, GUESTMEM_ESTALE,
                        "use a range that was not reserved through the vspace", 0);
@@ -282,7 +278,7 @@ static void free_given(vka_t *vka, const struct gm_holding *holding, seL4_CPtr f
     vka_cspace_make_path(vka, frame, &path);
     vka_cnode_delete(&path);
     vka_cspace_free_path(vka, path);
-    if (holding != NULL && holding->kind == GM_HOLDING_COOKIE) {
+    if (holding != NULL) {
         vka_utspace_free(vka, gm_arch_frame_type(holding->size), holding->bits, holding->ut);
     }
 }

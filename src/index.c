@@ -60,14 +60,13 @@ static void remove_in_place(struct gm_space *space, struct gm_index *index, uint
 
 /* ---------------------------------------------------------------------- the pieces to copy to */
 
-/* Keep one spare of each kind; free the others. */
+/* Keep one spare of each kind; free the others. A spare version is as large as the present one. */
 static void put_version(struct gm_space *space, struct gm_index *index,
                         struct gm_index_version *version)
 {
-    if (index->spare != NULL && index->spare->capacity >= index->present->capacity) {
+    if (index->spare != NULL) {
         gm_parcel_free(space, version);
     } else {
-        gm_parcel_free(space, index->spare);
         index->spare = version;
     }
 }
@@ -252,6 +251,7 @@ static void undo_insert(struct gm_space *space, struct gm_index *index)
         gm_parcel_free(space, index->spare); /* it came with the insertion */
         index->spare = index->spare_before;
         index->spare_before = NULL;
+        undone->capacity = index->present->capacity; /* a spare is as large as the present one */
     }
     gm_index_settle(space, index);
     (void)reclaim(space, index);

@@ -180,9 +180,7 @@ void gm_page_block_give(struct gm_space *space, struct gm_page_block *block, seL
     }
     block->idle |= 1u << i;
     if (block->idle == ALL_PAGES) {
-        if (block->link != NULL) {
-            unlist(block);
-        }
+        unlist(block);
         drop(space, block);
         return;
     }

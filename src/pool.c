@@ -77,7 +77,7 @@ static bool whole_pages(uintptr_t base, uintptr_t last, uintptr_t *page_base, ui
 
     *page_base = (base + mask) & ~mask;
     *page_last = ((last + 1) & ~mask) - 1;
-    return *page_base < *page_last && *page_base >= base && *page_last <= last;
+    return *page_base < *page_last && *page_last <= last;
 }
 
 int gm_pool_add(struct gm_space *space, uintptr_t base, size_t size)

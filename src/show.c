@@ -148,10 +148,8 @@ static void note(const struct gm_show *show, const struct guestmem_buffer *range
 {
     struct gm_span span = gm_span_start(show->space, range->base, last_of(range));
 
-    while (gm_span_next(&span) && span.res != NULL) {
-        if (span.res->backing != NULL) {
-            note_span(&span);
-        }
+    while (gm_span_next(&span)) {
+        note_span(&span);
     }
 }
 

@@ -61,12 +61,13 @@ static size_t bytes_of(const struct gm_view *view)
 static int reserve(struct gm_space *space, struct gm_view *view, unsigned frame_size, bool device,
                    seL4_CPtr copy)
 {
-    unsigned size = GM_ARCH_SIZE_COUNT;
+    unsigned size = GM_ARCH_SIZE_COUNT - 1;
     void *base = NULL;
     reservation_t reservation;
     int error;
 
-    while (size-- > 0 && view->pages % gm_size_pages(size) != 0) {
+    while (view->pages % gm_size_pages(size) != 0) {
+        size--;
     }
     error =
         gm_place_take(space, copy, frame_size, bytes_of(view), size, device, &base, &reservation);

@@ -106,6 +106,8 @@ static bool report(void)
 {
     const struct totals *t = &soak.totals;
     char took[16];
+    bool plotted;
+    bool listed;
 
     if (!options.quiet) {
         plot_text(stdout);
@@ -118,8 +120,9 @@ static bool report(void)
            " that failed; %" PRIu64 " guest runs; %" PRIu64 " bursts with 2 readers, %" PRIu64
            " reads\n",
            t->steps, t->calls, t->failed, t->guest_runs, t->bursts, t->read);
-    return write_file("soak.svg", plot_svg) & write_file("soak.csv", series_csv) &
-           (fflush(stdout) == 0);
+    plotted = write_file("soak.svg", plot_svg);
+    listed = write_file("soak.csv", series_csv);
+    return fflush(stdout) == 0 && plotted && listed;
 }
 
 void soak_fail(const char *format, ...)
