@@ -55,6 +55,9 @@ static int find_part(struct gm_space *space, const struct touch *touch, struct p
     if (gm_show_at(space, progress->at, touch->last, &progress->part) != GUESTMEM_OK) {
         return space->failure.error;
     }
+    if (!gm_seen_is_ram(&progress->part)) { /* as a callback left it */
+        return gm_fail(space, GUESTMEM_EUNMAPPED, "go on where there is no RAM any more", 0);
+    }
     if (space->taking == 0) {
         gm_room_settle(space); /* the view stays, however the next call ends */
     }

@@ -205,6 +205,10 @@ void gm_parcel_retire(struct gm_space *space, void *block, uint64_t epoch)
     if (parcel == NULL) {
         return;
     }
+    if (!space->readers.shared) {
+        gm_parcel_free(space, block);
+        return;
+    }
     parcel->epoch = epoch;
     parcel->next = space->readers.retired;
     space->readers.retired = parcel;

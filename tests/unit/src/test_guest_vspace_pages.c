@@ -223,7 +223,8 @@ static void frames_are_not_shared_with_another_allocators_guest(void **state)
 {
     struct unit *u = *state;
     vka_t vka = *u->vka;
-    vm_t second = {.vka = &vka, .simple = u->vm.simple, .io_ops = u->vm.io_ops, .vm_name = "second"};
+    vm_t second = {
+        .vka = &vka, .simple = u->vm.simple, .io_ops = u->vm.io_ops, .vm_name = u->vm.vm_name};
     vka_object_t root;
     reservation_t reservation;
     void *page = vspace_new_pages(vspace_of(u), seL4_AllRights, 1, 12);
