@@ -30,6 +30,12 @@
     lemma raised_more{A, B}: \forall struct gm_extent *at, integer from, to;
         raised{A, B}(at, from + 1, to) && \at(at[from + 1], B) == \at(at[from], A) ==>
             raised{A, B}(at, from, to);
+    lemma same_raised{A, B, C}: \forall struct gm_extent *at, integer from, to, all;
+        same{A, B}(at, 0, all) && 0 <= from && to <= all && raised{B, C}(at, from, to) ==>
+            raised{A, C}(at, from, to);
+    lemma same_lowered{A, B, C}: \forall struct gm_extent *at, integer from, to, by, all;
+        same{A, B}(at, 0, all) && 0 <= from && 0 <= by && to + by <= all &&
+        lowered{B, C}(at, from, to, by) ==> lowered{A, C}(at, from, to, by);
     lemma lowered_same{A, B, C}: \forall struct gm_extent *at, integer from, to, by;
         lowered{A, B}(at, from, to, by) && same{B, C}(at, from, to) ==>
             lowered{A, C}(at, from, to, by);
@@ -171,22 +177,38 @@ static void move_down(struct gm_extent *at, size_t count, size_t from, size_t to
 /* ---- lists ---- */
 
 /* Put it between the extents below `i` and those from `i` on. */
+/*@ requires GM_EXTENTS_ROOM(list, 1) && i <= list->count;
+    assigns list->count, list->at[0 .. list->count];
+    ensures list->count == \old(list->count) + 1 && list->at[i] == extent;
+    ensures same{Pre, Post}(list->at, 0, i);
+    ensures raised{Pre, Post}(list->at, i, \old(list->count)); */
 static void open_at(struct gm_extents *list, size_t i, struct gm_extent extent)
 {
+    struct gm_extent *at = list->at;
     size_t count = list->count;
 
     list->count = count + 1;
-    move_up(list->at, count, i);
-    put(list->at, count + 1, i, extent);
+    /*@ assert same{Pre, Here}(at, 0, count); */
+    move_up(at, count, i);
+    /*@ assert same{Pre, Here}(at, 0, i); */
+    /*@ assert raised{Pre, Here}(at, i, count); */
+    put(at, count + 1, i, extent);
 }
 
 /* Take extents [from, to) out. */
+/*@ requires GM_EXTENTS_ROOM(list, 0) && from < to <= list->count;
+    assigns list->count, list->at[0 .. list->count - 1];
+    ensures list->count == \old(list->count) - (to - from);
+    ensures same{Pre, Post}(list->at, 0, from);
+    ensures lowered{Pre, Post}(list->at, from, list->count, to - from); */
 static void close_at(struct gm_extents *list, size_t from, size_t to)
 {
+    struct gm_extent *at = list->at;
     size_t count = list->count;
 
     list->count = count - (to - from);
-    move_down(list->at, count, to, from);
+    /*@ assert same{Pre, Here}(at, 0, count); */
+    move_down(at, count, to, from);
 }
 
 void gm_extents_insert(struct gm_extents *list, struct gm_extent extent)

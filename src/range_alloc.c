@@ -9,7 +9,13 @@ size_t gm_range_alloc_room(const struct gm_range_alloc *alloc)
     return alloc->taken + alloc->donated + 2;
 }
 
-/*@ lemma rounded_up: \forall integer x, m; m > 0 && x >= 0 ==> (x + m - x % m) % m == 0; */
+/*@ lemma multiple: \forall integer q, m, y; m > 0 && y == m * q ==> y % m == 0;
+    lemma next_multiple: \forall integer x, m, y;
+        m > 0 && x >= 0 && y == m * (x / m + 1) ==> y % m == 0;
+    lemma up_to_next: \forall integer x, m;
+        m > 0 && x >= 0 ==> x + m - x % m == m * (x / m + 1);
+    lemma rounded_up: \forall integer x, m, y;
+        m > 0 && x >= 0 && y == x + m - x % m ==> y % m == 0; */
 
 /* Bytes from base to the next multiple of align. */
 /*@ requires align > 0;
