@@ -123,6 +123,58 @@ static void what_was_discarded_of_a_shared_vm_comes_back_at_a_fault(void **state
     unit_check_leaf(u, BASE + PAGE, 12);
 }
 
+static ps_malloc_ops_t real_ops;
+static size_t own_calls;
+
+static int counted_malloc(void *cookie, size_t size, void **block)
+{
+    (void)cookie;
+    own_calls++;
+    return real_ops.malloc(real_ops.cookie, size, block);
+}
+
+static int counted_free(void *cookie, size_t size, void *block)
+{
+    (void)cookie;
+    own_calls--;
+    return real_ops.free(real_ops.cookie, size, block);
+}
+
+/* All that is allocated for a VM comes from the VM's own allocator, and goes back there. */
+static void a_vms_bytes_come_from_its_io_ops(void **state)
+{
+    struct unit *u = *state;
+    ps_io_ops_t ops = *u->vm.io_ops;
+
+    real_ops = ops.malloc_ops;
+    ops.malloc_ops.cookie = NULL;
+    ops.malloc_ops.malloc = counted_malloc;
+    ops.malloc_ops.free = counted_free;
+    assert_int_equal(guestmem_destroy(&u->vm), GUESTMEM_OK);
+    u->vm.io_ops = &ops;
+    own_calls = 0;
+    assert_int_equal(vm_memory_init(&u->vm), 0);
+    assert_int_equal(own_calls, 1);
+    assert_int_equal(vm_init_guest_vspace(&u->vm.mem.vmm_vspace, &u->vm.mem.vmm_vspace,
+                                          &u->vm.mem.vm_vspace, u->vka, u->root.cptr),
+                     0);
+    unit_reserve(u, BASE, PAGE);
+    assert_true(own_calls > 1);
+    assert_int_equal(vm_ram_register_at(&u->vm, BASE + MIB, PAGE, false), 0);
+    assert_int_equal(guestmem_destroy(&u->vm), GUESTMEM_OK);
+    assert_int_equal(own_calls, 0);
+}
+
+static void by_default_views_stay(void **state)
+{
+    struct unit *u = *state;
+    struct guestmem_policy policy;
+
+    assert_int_equal(guestmem_get_policy(&u->vm, &policy), GUESTMEM_OK);
+    assert_int_equal(policy.views, GUESTMEM_VIEWS_KEPT);
+    assert_int_equal(policy.view_bytes_max, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +182,8 @@ int main(void)
         UNIT_TEST(a_walk_tells_what_is_there_and_what_comes),
         UNIT_TEST(physical_addresses_are_of_contiguous_ranges_or_0),
         UNIT_TEST(anonymous_ram_as_large_as_a_frame_is_one),
+        UNIT_TEST(a_vms_bytes_come_from_its_io_ops),
+        UNIT_TEST(by_default_views_stay),
         UNIT_TEST(what_was_discarded_of_a_shared_vm_comes_back_at_a_fault),
     };
 

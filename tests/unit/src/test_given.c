@@ -54,9 +54,13 @@ static void given_frames_are_mapped_as_the_policy_says(void **state)
     struct unit *u = *state;
     bool normal;
     bool device;
+    uint16_t bytes;
 
     map_two(u, BASE, &normal, &device);
     assert_true(!normal && device);
+    assert_int_equal(guestmem_ram_read(&u->vm, BASE + PAGE - 1, &bytes, 2), GUESTMEM_ENOSUP);
+    assert_int_equal(guestmem_last_failure(&u->vm)->other_base, BASE + PAGE);
+    assert_int_equal(guestmem_last_failure(&u->vm)->other_size, PAGE);
     set_type(u, GUESTMEM_MEMORY_DEVICE);
     map_two(u, BASE + 2 * PAGE, &normal, &device);
     assert_true(normal && device);
