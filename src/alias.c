@@ -126,19 +126,14 @@ int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t
     return error;
 }
 
-void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page, uint64_t *behind)
+void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page)
 {
     const struct gm_backing *backing = res->backing;
-    const struct gm_extent *alias = backing == NULL ? NULL : gm_extents_find(&backing->alias, page);
-    const struct gm_view *view;
 
-    if (alias == NULL) {
+    if (backing == NULL || gm_extents_find(&backing->alias, page) == NULL) {
         return NULL;
     }
-    view = gm_views_find(&backing->views, page);
-    *behind = (uint64_t)view->page + view->pages;
-    *behind = *behind < gm_extent_end(alias) ? *behind : gm_extent_end(alias);
-    return gm_view_address(view, page);
+    return gm_view_address(gm_views_find(&backing->views, page), page);
 }
 
 bool gm_alias_part(const struct gm_space *space, const vm_memory_reservation_t *res, uintptr_t gpa,

@@ -25,9 +25,8 @@ struct gm_backing;
  * fresh. After a failure gm_backing_revert() undoes what is fresh. */
 int gm_alias_make(struct gm_space *space, vm_memory_reservation_t *res, uint64_t from, uint64_t to);
 
-/* Where the VMM sees `page`, and the page behind the last one that goes on from there. NULL:
- * nowhere. */
-void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page, uint64_t *behind);
+/* Where the VMM sees `page`. NULL: nowhere. */
+void *gm_alias_at(const vm_memory_reservation_t *res, uint64_t page);
 
 /*
  * The part of a view that shows `gpa`, as far as it goes on in both directions; whether it is

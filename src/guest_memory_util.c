@@ -100,7 +100,6 @@ static int create_page(struct gm_space *space, const struct gm_claim *claim,
     bool makes_block = source->kind == GM_SOURCE_RAM && space->blocks == NULL;
     struct guestmem_failure failure;
     vm_memory_reservation_t *res;
-    uint64_t behind;
     int error = gm_reservation_new(space, claim, &res);
 
     if (error != GUESTMEM_OK) {
@@ -118,7 +117,7 @@ static int create_page(struct gm_space *space, const struct gm_claim *claim,
         return error;
     }
     gm_backing_settle(res);
-    *view = gm_alias_at(res, 0, &behind);
+    *view = gm_alias_at(res, 0);
     return GUESTMEM_OK;
 }
 

@@ -92,7 +92,6 @@ static enum guestmem_kind kind_of(const vm_memory_reservation_t *res)
 static struct guestmem_map_entry entry_of(const vm_memory_reservation_t *res)
 {
     const struct gm_backing *backing = res->backing;
-    uint64_t behind;
     struct guestmem_map_entry entry = {
         .base = res->base,
         .size = res->size,
@@ -119,7 +118,7 @@ static struct guestmem_map_entry entry_of(const vm_memory_reservation_t *res)
     }
     entry.lazy =
         backing->source.kind != GM_SOURCE_NONE && res->policy.populate == GUESTMEM_POPULATE_LAZY;
-    entry.vmm_addr = gm_alias_at(res, 0, &behind);
+    entry.vmm_addr = gm_alias_at(res, 0);
     if (entry.vmm_addr != NULL) {
         entry.vmm_addr = (char *)entry.vmm_addr + (res->base - gm_page_base(res));
     }

@@ -165,6 +165,35 @@ static void a_vms_bytes_come_from_its_io_ops(void **state)
     assert_int_equal(own_calls, 0);
 }
 
+/* Not what the last frame had that was there. */
+static void what_was_discarded_has_no_rights(void **state)
+{
+    struct unit *u = *state;
+
+    unit_policy(u, 12, GUESTMEM_POPULATE_EAGER);
+    assert_int_equal(vm_ram_register_at(&u->vm, BASE, 2 * PAGE, false), 0);
+    walk(u, 1);
+    assert_true(entries[0].can_read && entries[0].can_write);
+    assert_int_equal(guestmem_ram_discard(&u->vm, BASE, 2 * PAGE), GUESTMEM_OK);
+    walk(u, 1);
+    assert_false(entries[0].can_read || entries[0].can_write);
+}
+
+/* Its callback isn't asked for what it can't help. */
+static void a_fault_that_cannot_be_populated_is_an_error(void **state)
+{
+    struct unit *u = *state;
+
+    unit_policy(u, 12, GUESTMEM_POPULATE_LAZY);
+    assert_int_equal(map_frame_alloc_reservation(&u->vm, unit_reserve(u, BASE, PAGE)), 0);
+    guestmem_host_fail(u->host, GUESTMEM_HOST_FAIL_ANY, 1, true);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, &(vm_vcpu_t){.vm = &u->vm}, BASE, 4),
+                     FAULT_ERROR);
+    guestmem_host_fail(u->host, 0, 0, false);
+    assert_int_equal(vm_memory_handle_fault(&u->vm, &(vm_vcpu_t){.vm = &u->vm}, BASE, 4),
+                     FAULT_RESTART);
+}
+
 static void by_default_views_stay(void **state)
 {
     struct unit *u = *state;
@@ -183,6 +212,8 @@ int main(void)
         UNIT_TEST(physical_addresses_are_of_contiguous_ranges_or_0),
         UNIT_TEST(anonymous_ram_as_large_as_a_frame_is_one),
         UNIT_TEST(a_vms_bytes_come_from_its_io_ops),
+        UNIT_TEST(what_was_discarded_has_no_rights),
+        UNIT_TEST(a_fault_that_cannot_be_populated_is_an_error),
         UNIT_TEST(by_default_views_stay),
         UNIT_TEST(what_was_discarded_of_a_shared_vm_comes_back_at_a_fault),
     };

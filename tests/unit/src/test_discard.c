@@ -87,6 +87,19 @@ static void views_that_come_one_by_one_become_runs(void **state)
     assert_true(backing->memory.frames.count <= 2);
 }
 
+static void half_a_large_frame_is_not_discarded(void **state)
+{
+    struct unit *u = *state;
+    uintptr_t base = UNIT_RAM_BASE + 32 * MIB;
+
+    assert_int_equal(vm_ram_register_at(&u->vm, base, 2 * MIB, false), 0);
+    assert_int_equal(guestmem_ram_discard(&u->vm, base, MIB), GUESTMEM_EGRAIN);
+    unit_check_failure(u, GUESTMEM_EGRAIN);
+    assert_int_equal(guestmem_ram_discard(&u->vm, base + MIB, MIB), GUESTMEM_EGRAIN);
+    unit_check_failure(u, GUESTMEM_EGRAIN);
+    unit_check_leaf(u, base, 21);
+}
+
 static void rights_change_only_where_all_is_mapped(void **state)
 {
     struct unit *u = *state;
@@ -111,6 +124,7 @@ int main(void)
         UNIT_TEST(memory_at_an_address_is_discarded_by_whole_untypeds),
         UNIT_TEST(an_iterator_that_has_given_all_is_not_asked_again),
         UNIT_TEST(views_that_come_one_by_one_become_runs),
+        UNIT_TEST(half_a_large_frame_is_not_discarded),
         UNIT_TEST(rights_change_only_where_all_is_mapped),
     };
 

@@ -151,6 +151,61 @@ static void device_ram_is_clear_whatever_was_taken_before(void **state)
     }
 }
 
+/* A whole large frame of normal memory, and one small one of device RAM. */
+static void one_page_of_device_ram_is_clear_behind_normal_memory(void **state)
+{
+    struct unit *u = *state;
+    uint8_t *bytes = guestmem_host_phys(u->host, UNIT_DEVICE_RAM, UNIT_DEVICE_RAM_BYTES);
+    size_t count = take_device_ram_but(u, 16 * PAGE);
+    struct guestmem_host_leaf leaf;
+
+    memset(bytes, 0xaa, UNIT_DEVICE_RAM_BYTES);
+    assert_int_equal(vm_ram_register_at(&u->vm, BASE, 2 * MIB + PAGE, false), 0);
+    unit_check_leaf(u, BASE, 21);
+    assert_true(unit_leaf(u, BASE + 2 * MIB, &leaf));
+    assert_in_range(leaf.paddr, UNIT_DEVICE_RAM, UNIT_DEVICE_RAM + UNIT_DEVICE_RAM_BYTES);
+    check_clear(u, BASE + 2 * MIB, PAGE);
+    for (size_t i = 0; i < count; i++) {
+        vka_free_object(u->vka, &hoard[i]);
+    }
+}
+
+static void check_frame_is_refused(struct unit *u, seL4_CPtr *caps, size_t count, size_t bits)
+{
+    const struct guestmem_failure *failure = guestmem_last_failure(&u->vm);
+    vm_memory_reservation_t *res = unit_reserve(u, BASE, 2 * PAGE);
+
+    assert_int_equal(vm_map_reservation_frames(&u->vm, res, caps, count, bits), -1);
+    assert_int_equal(failure->error, GUESTMEM_EFRAME);
+    assert_int_equal(failure->cause, 0);
+    assert_int_equal(failure->base, BASE);
+    assert_int_equal(failure->size, 2 * PAGE);
+    assert_int_equal(vm_free_reserved_memory(&u->vm, res), 0);
+}
+
+static vm_frame_t give_wrong_size(uintptr_t addr, void *cookie)
+{
+    return (vm_frame_t){.cptr = unit_frame(cookie, 12),
+                        .rights = seL4_AllRights,
+                        .vaddr = addr,
+                        .size_bits = 13};
+}
+
+/* Found without asking the kernel. */
+static void frames_that_are_none_have_no_cause(void **state)
+{
+    struct unit *u = *state;
+    seL4_CPtr caps[2] = {unit_frame(u, 12), seL4_CapNull};
+    vm_memory_reservation_t *res;
+
+    check_frame_is_refused(u, caps, 2, 12);
+    check_frame_is_refused(u, caps, 1, 12);
+    res = unit_reserve(u, BASE, PAGE);
+    assert_int_equal(vm_map_reservation(&u->vm, res, give_wrong_size, u), -1);
+    assert_int_equal(guestmem_last_failure(&u->vm)->error, GUESTMEM_EFRAME);
+    assert_int_equal(guestmem_last_failure(&u->vm)->cause, 0);
+}
+
 /* The largest that both addresses are aligned to is taken at once. */
 static void memory_at_an_address_is_taken_in_the_largest_untypeds(void **state)
 {
@@ -175,6 +230,8 @@ int main(void)
         UNIT_TEST(given_frames_are_mapped_as_the_policy_says),
         UNIT_TEST_DEVICE_RAM(what_is_given_as_ram_is_mapped_as_ram),
         UNIT_TEST_DEVICE_RAM(device_ram_is_clear_whatever_was_taken_before),
+        UNIT_TEST_DEVICE_RAM(one_page_of_device_ram_is_clear_behind_normal_memory),
+        UNIT_TEST(frames_that_are_none_have_no_cause),
         UNIT_TEST(memory_at_an_address_is_taken_in_the_largest_untypeds),
     };
 

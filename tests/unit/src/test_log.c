@@ -8,6 +8,7 @@
 #include "unit_vm.h"
 
 #include <guestmem/access.h>
+#include <guestmem/threads.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -162,6 +163,9 @@ static memory_fault_result_t destroy_inside(vm_t *vm, vm_vcpu_t *vcpu, uintptr_t
     assert_string_equal(failure->operation, "guestmem_destroy");
     assert_int_equal(failure->base, 0);
     assert_int_equal(failure->size, u->space->last + 1);
+    assert_int_equal(guestmem_reader_register(vm), GUESTMEM_EBUSY);
+    unit_check_failure(u, GUESTMEM_EBUSY);
+    assert_int_equal(guestmem_created_destroy(vm, BASE), GUESTMEM_EUNMAPPED);
     SAYS("vspace_tear_down [0x0, +0x", vspace_tear_down(&vm->mem.vm_vspace, VSPACE_FREE));
     unit_check_failure(u, GUESTMEM_EBUSY);
     assert_string_equal(failure->operation, "vspace_tear_down");
@@ -210,6 +214,12 @@ static void failures_of_our_own_functions_name_their_range(void **state)
     assert_int_equal(guestmem_map_iterator(&u->vm, stale, unit_give, NULL, u), GUESTMEM_ESTALE);
     assert_true(failure->base == 0 && failure->size == 0);
     assert_int_equal(vm_map_reservation(&u->vm, stale, unit_give, u), -1);
+    assert_true(failure->base == 0 && failure->size == 0);
+    assert_int_equal(guestmem_created_destroy(&u->vm, BASE), GUESTMEM_EUNMAPPED);
+    assert_int_equal(vm_map_reservation_frames(&u->vm, stale, NULL, 0, 12), -1);
+    assert_true(failure->base == 0 && failure->size == 0);
+    assert_int_equal(guestmem_created_destroy(&u->vm, BASE), GUESTMEM_EUNMAPPED);
+    assert_int_equal(map_frame_alloc_reservation(&u->vm, stale), -1);
     assert_true(failure->base == 0 && failure->size == 0);
 }
 

@@ -236,9 +236,14 @@ static void generations_and_failures_are_of_a_vm(void **state)
 
 static uintptr_t next;
 
+/* It fails for want of bytes only. */
 static int reserve_one(struct unit *u)
 {
-    return vm_reserve_memory_at(&u->vm, next, PAGE, unit_fault, NULL) == NULL ? -1 : 0;
+    if (vm_reserve_memory_at(&u->vm, next, PAGE, unit_fault, NULL) == NULL) {
+        unit_check_failure(u, GUESTMEM_ENOMEM);
+        return -1;
+    }
+    return 0;
 }
 
 static void free_one(struct unit *u)
@@ -276,7 +281,13 @@ static void a_shared_index_takes_a_range_or_leaves_no_byte(void **state)
 /* The same in a VM that becomes shared when it has many. */
 static int share_it(struct unit *u)
 {
-    return guestmem_reader_register(&u->vm);
+    int error = guestmem_reader_register(&u->vm);
+
+    if (error != GUESTMEM_OK) {
+        assert_int_equal(error, GUESTMEM_ENOMEM);
+        unit_check_failure(u, GUESTMEM_ENOMEM);
+    }
+    return error;
 }
 
 static void leave_it(struct unit *u)

@@ -98,12 +98,44 @@ static void tearing_down_frees_all_of_the_callers_frames(void **state)
     assert_null(u->vm.mem.vm_vspace.data);
 }
 
+/* Nothing is mapped in the place of frames that the caller hasn't given. */
+static void no_frames_are_none(void **state)
+{
+    struct unit *u = *state;
+    vspace_t *v = &u->vm.mem.vm_vspace;
+    reservation_t reservation =
+        vspace_reserve_deferred_rights_range_at(v, (void *)GIB, 2 * PAGE, 1);
+
+    assert_int_not_equal(vspace_deferred_rights_map_pages_at_vaddr(
+                             v, NULL, NULL, (void *)GIB, 2, 12, seL4_AllRights, reservation),
+                         0);
+    unit_check_no_leaf(u, GIB);
+    reservation = vspace_reserve_range_at(v, (void *)(2 * GIB), 2 * PAGE, seL4_AllRights, 1);
+    assert_int_not_equal(
+        vspace_map_pages_at_vaddr(v, NULL, NULL, (void *)(2 * GIB), 2, 12, reservation), 0);
+    unit_check_no_leaf(u, 2 * GIB);
+}
+
+static void a_space_that_was_taken_down_shares_nothing(void **state)
+{
+    struct unit *u = *state;
+    vspace_t *v = &u->vm.mem.vm_vspace;
+    reservation_t reservation = {NULL};
+
+    vspace_tear_down(v, VSPACE_FREE);
+    assert_int_not_equal(v->share_mem_at_vaddr(v, &u->vm.mem.vmm_vspace, (void *)GIB, 1, 12,
+                                               (void *)GIB, reservation),
+                         0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(pages_are_found_side_by_side),
         UNIT_TEST(a_gap_that_just_fits_is_used),
         UNIT_TEST(all_but_page_0_can_be_had),
+        UNIT_TEST(no_frames_are_none),
+        UNIT_TEST(a_space_that_was_taken_down_shares_nothing),
         UNIT_TEST(pages_are_unmapped_from_their_start),
         UNIT_TEST(tearing_down_frees_all_of_the_callers_frames),
     };
