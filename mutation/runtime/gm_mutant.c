@@ -5,9 +5,9 @@
  * Linked into every test program in the place of cmocka's runner. By the environment:
  *
  *      GM_MUTANT=n            mutant n is alive
- *      GM_MUTANT_CASES=i:t,…  run these cases only, in this order, each for at most t ms of processor
- *                             time; end at the first one that fails
- *      GM_MUTANT_COVER=path   run all cases; write to path, a line each: number, CPU ms, sites reached
+ *      GM_MUTANT_CASES=i:t,…  run these cases only, in this order, each for at most t ms of
+ * processor time; end at the first one that fails GM_MUTANT_COVER=path   run all cases; write to
+ * path, a line each: number, CPU ms, sites reached
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -192,11 +192,11 @@ void gm_env_failure_text(const struct gm_env *env, char *text, size_t size)
     }
 }
 
-/* Only who asks somebody else, the kernel or an allocator, has an answer to tell; what is in the way is
- * told where something is. */
+/* Only who asks somebody else, the kernel or an allocator, has an answer to tell; what is in the
+ * way is told where something is. */
 static void check_failure(const struct guestmem_failure *failure)
 {
-    static const int of_others[] = {GUESTMEM_EVMM,    GUESTMEM_EKERNEL, GUESTMEM_EFRAME,
+    static const int of_others[] = {GUESTMEM_EVMM,    GUESTMEM_EKERNEL,  GUESTMEM_EFRAME,
                                     GUESTMEM_ENOSLOT, GUESTMEM_ENOTABLE, GUESTMEM_ENOFRAME};
     bool of_other = false;
 

@@ -6,8 +6,8 @@
 
 unsigned toy_last;
 
-/* A loop that has no end when a mutant says so, a question that changes nothing, and a statement that
- * no test misses. */
+/* A loop that has no end when a mutant says so, a question that changes nothing, and a statement
+ * that no test misses. */
 unsigned toy_sum(const unsigned *of, unsigned count)
 {
     unsigned sum = 0;

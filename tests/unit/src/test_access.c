@@ -154,10 +154,10 @@ static uint64_t calls(struct unit *u)
 }
 
 /* That a call cleans and invalidates so many frames: two kernel calls each. */
-#define SYNCS(u, frames, call)                             \
-    do {                                                   \
-        uint64_t before_ = calls(u);                       \
-        assert_int_equal(call, GUESTMEM_OK);               \
+#define SYNCS(u, frames, call)                              \
+    do {                                                    \
+        uint64_t before_ = calls(u);                        \
+        assert_int_equal(call, GUESTMEM_OK);                \
         assert_int_equal(calls(u) - before_, 2 * (frames)); \
     } while (0)
 

@@ -52,13 +52,11 @@ static void a_walk_tells_what_is_there_and_what_comes(void **state)
     uint8_t byte;
 
     unit_policy(u, 12, GUESTMEM_POPULATE_LAZY);
-    assert_non_null(vspace_reserve_range_at(&u->vm.mem.vm_vspace, (void *)BASE, PAGE,
-                                            seL4_AllRights, 1)
-                        .res);
+    assert_non_null(
+        vspace_reserve_range_at(&u->vm.mem.vm_vspace, (void *)BASE, PAGE, seL4_AllRights, 1).res);
     assert_int_equal(vm_ram_register_at(&u->vm, BASE + MIB, 2 * PAGE, false), 0);
     unit_policy(u, 12, GUESTMEM_POPULATE_EAGER);
-    assert_int_equal(
-        map_frame_alloc_reservation(&u->vm, unit_reserve(u, BASE + 2 * MIB, PAGE)), 0);
+    assert_int_equal(map_frame_alloc_reservation(&u->vm, unit_reserve(u, BASE + 2 * MIB, PAGE)), 0);
     unit_reserve(u, BASE + 3 * MIB, PAGE);
     walk(u, 4);
     assert_false(entries[0].lazy || entries[0].can_read || entries[0].can_write);
@@ -108,7 +106,8 @@ static void anonymous_ram_as_large_as_a_frame_is_one(void **state)
     assert_int_equal(vm_ram_register(&u->vm, 2 * MIB - PAGE), BASE + PAGE);
 }
 
-/* In a shared VM accesses to eager memory are answered without looking whether it may be populated. */
+/* In a shared VM accesses to eager memory are answered without looking whether it may be populated.
+ */
 static void what_was_discarded_of_a_shared_vm_comes_back_at_a_fault(void **state)
 {
     struct unit *u = *state;

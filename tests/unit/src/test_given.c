@@ -42,9 +42,8 @@ static void map_two(struct unit *u, uintptr_t base, bool *normal, bool *device)
 {
     seL4_CPtr caps[2] = {unit_frame(u, 12), frame_at(u, UNIT_DEVICE + base % (256 * PAGE))};
 
-    assert_int_equal(vm_map_reservation_frames(&u->vm, unit_reserve(u, base, 2 * PAGE), caps, 2,
-                                               12),
-                     0);
+    assert_int_equal(
+        vm_map_reservation_frames(&u->vm, unit_reserve(u, base, 2 * PAGE), caps, 2, 12), 0);
     *normal = is_device_leaf(u, base);
     *device = is_device_leaf(u, base + PAGE);
 }
@@ -87,12 +86,11 @@ static void what_is_given_as_ram_is_mapped_as_ram(void **state)
 {
     struct unit *u = *state;
 
-    assert_int_equal(
-        vm_ram_register_at_custom_iterator(&u->vm, BASE, 2 * PAGE, give_device_ram, u), 0);
-    assert_false(is_device_leaf(u, BASE));
-    assert_int_equal(vm_map_reservation(&u->vm, unit_reserve(u, BASE + 2 * PAGE, PAGE),
-                                        give_device_ram, u),
+    assert_int_equal(vm_ram_register_at_custom_iterator(&u->vm, BASE, 2 * PAGE, give_device_ram, u),
                      0);
+    assert_false(is_device_leaf(u, BASE));
+    assert_int_equal(
+        vm_map_reservation(&u->vm, unit_reserve(u, BASE + 2 * PAGE, PAGE), give_device_ram, u), 0);
     assert_true(is_device_leaf(u, BASE + 2 * PAGE));
 }
 
@@ -105,9 +103,8 @@ static size_t take_device_ram_but(struct unit *u, size_t left)
     uintptr_t at = UNIT_DEVICE_RAM;
 
     for (size_t bytes = UNIT_DEVICE_RAM_BYTES / 2; bytes >= left; bytes /= 2) {
-        assert_int_equal(vka_alloc_untyped_at(u->vka, (uint32_t)__builtin_ctzl(bytes), at,
-                                              &hoard[count++]),
-                         0);
+        assert_int_equal(
+            vka_alloc_untyped_at(u->vka, (uint32_t)__builtin_ctzl(bytes), at, &hoard[count++]), 0);
         at += bytes;
     }
     return count;
@@ -185,10 +182,8 @@ static void check_frame_is_refused(struct unit *u, seL4_CPtr *caps, size_t count
 
 static vm_frame_t give_wrong_size(uintptr_t addr, void *cookie)
 {
-    return (vm_frame_t){.cptr = unit_frame(cookie, 12),
-                        .rights = seL4_AllRights,
-                        .vaddr = addr,
-                        .size_bits = 13};
+    return (vm_frame_t){
+        .cptr = unit_frame(cookie, 12), .rights = seL4_AllRights, .vaddr = addr, .size_bits = 13};
 }
 
 /* Found without asking the kernel. */
@@ -217,10 +212,10 @@ static void memory_at_an_address_is_taken_in_the_largest_untypeds(void **state)
                          &u->vm, paddr, unit_reserve(u, BASE + 3 * PAGE, 8 * PAGE)),
                      0);
     assert_int_equal(u->space->stats.untypeds, 1);
-    assert_int_equal(map_ut_alloc_reservation_with_base_paddr(
-                         &u->vm, paddr + 32 * PAGE + PAGE,
-                         unit_reserve(u, BASE + 32 * PAGE, 7 * PAGE)),
-                     0);
+    assert_int_equal(
+        map_ut_alloc_reservation_with_base_paddr(&u->vm, paddr + 32 * PAGE + PAGE,
+                                                 unit_reserve(u, BASE + 32 * PAGE, 7 * PAGE)),
+        0);
     assert_int_equal(u->space->stats.untypeds, 1 + 3);
 }
 

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * The compatible functions print one line a failure, and nothing else does: what it says, and the range
- * that it, or the last failure, names.
+ * The compatible functions print one line a failure, and nothing else does: what it says, and the
+ * range that it, or the last failure, names.
  */
 #include "unit_vm.h"
 
@@ -41,25 +41,25 @@ static void end_capture(char *line, size_t size)
     fclose(captured);
 }
 
-#define SAYS(expected, call)                                                     \
-    do {                                                                         \
-        char line_[512];                                                         \
-        start_capture();                                                         \
-        (void)(call);                                                            \
-        end_capture(line_, sizeof(line_));                                       \
-        if (strstr(line_, expected) == NULL) {                                   \
-            fail_msg("'%s' isn't in '%s'", expected, line_);                     \
-        }                                                                        \
-        assert_ptr_equal(strchr(line_, '\n'), line_ + strlen(line_) - 1);        \
+#define SAYS(expected, call)                                              \
+    do {                                                                  \
+        char line_[512];                                                  \
+        start_capture();                                                  \
+        (void)(call);                                                     \
+        end_capture(line_, sizeof(line_));                                \
+        if (strstr(line_, expected) == NULL) {                            \
+            fail_msg("'%s' isn't in '%s'", expected, line_);              \
+        }                                                                 \
+        assert_ptr_equal(strchr(line_, '\n'), line_ + strlen(line_) - 1); \
     } while (0)
 
-#define IS_SILENT(call)                                                          \
-    do {                                                                         \
-        char line_[512];                                                         \
-        start_capture();                                                         \
-        (void)(call);                                                            \
-        end_capture(line_, sizeof(line_));                                       \
-        assert_string_equal(line_, "");                                          \
+#define IS_SILENT(call)                    \
+    do {                                   \
+        char line_[512];                   \
+        start_capture();                   \
+        (void)(call);                      \
+        end_capture(line_, sizeof(line_)); \
+        assert_string_equal(line_, "");    \
     } while (0)
 
 static void calls_without_a_vm_say_so(void **state)
@@ -132,8 +132,8 @@ static void calls_that_succeed_are_silent(void **state)
     IS_SILENT(vm_ram_register_at(&u->vm, BASE, PAGE, false));
     IS_SILENT(vm_memory_make_anon(&u->vm, 4 * BASE, PAGE));
     IS_SILENT(vm_ram_register(&u->vm, PAGE));
-    IS_SILENT(create_allocated_reservation_frame(&u->vm, 2 * BASE, seL4_AllRights, unit_fault,
-                                                 NULL));
+    IS_SILENT(
+        create_allocated_reservation_frame(&u->vm, 2 * BASE, seL4_AllRights, unit_fault, NULL));
     IS_SILENT(vspace_tear_down(v, VSPACE_FREE));
 }
 

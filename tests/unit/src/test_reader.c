@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Readers, visitors, epochs and parcels, a step at a time, by one thread. What several threads make of
- * it is in tests/threads.
+ * Readers, visitors, epochs and parcels, a step at a time, by one thread. What several threads make
+ * of it is in tests/threads.
  */
 #include "unit_vm.h"
 
@@ -232,7 +232,8 @@ static void generations_and_failures_are_of_a_vm(void **state)
     assert_true(u->space->reported.base == 0 && u->space->reported.size == 0);
 }
 
-/* ------------------------------------------------------------------------ the index of a shared VM */
+/* ------------------------------------------------------------------------ the index of a shared VM
+ */
 
 static uintptr_t next;
 

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Who calls has the turn of a shared VM while the call changes something, and has it no more behind it,
- * however the call ended.
+ * Who calls has the turn of a shared VM while the call changes something, and has it no more behind
+ * it, however the call ended.
  */
 #include "unit_vm.h"
 
@@ -32,10 +32,10 @@ static void check_turn_is_free(struct unit *u)
     }
 }
 
-#define GIVES_TURN(u, result, call)              \
-    do {                                         \
-        assert_int_equal(call, result);          \
-        check_turn_is_free(u);                   \
+#define GIVES_TURN(u, result, call)     \
+    do {                                \
+        assert_int_equal(call, result); \
+        check_turn_is_free(u);          \
     } while (0)
 
 static memory_fault_result_t fault_at(struct unit *u, uintptr_t addr, size_t size)
@@ -118,13 +118,11 @@ static void use_ram(struct unit *u)
         GIVES_TURN(u, 0, vm_ram_touch(&u->vm, RAM + PAGE - 8, 16, copy_byte, u));
         GIVES_TURN(u, 0, vm_ram_touch(&u->vm, RAM + 4, 2, copy_byte, u));
         GIVES_TURN(u, -1, vm_ram_touch(&u->vm, RAM + 8 * PAGE - 8, 16, copy_byte, u));
-        GIVES_TURN(u, GUESTMEM_EUNMAPPED,
-                   guestmem_ram_read(&u->vm, RAM + 8 * PAGE - 8, bytes, 16));
+        GIVES_TURN(u, GUESTMEM_EUNMAPPED, guestmem_ram_read(&u->vm, RAM + 8 * PAGE - 8, bytes, 16));
     }
     GIVES_TURN(u, GUESTMEM_OK, guestmem_ram_discard(&u->vm, RAM, PAGE));
     GIVES_TURN(u, GUESTMEM_EUNMAPPED, guestmem_ram_discard(&u->vm, RAM, 9 * PAGE));
-    GIVES_TURN(u, GUESTMEM_OK,
-               guestmem_set_rights(&u->vm, RAM + PAGE, PAGE, seL4_CanRead));
+    GIVES_TURN(u, GUESTMEM_OK, guestmem_set_rights(&u->vm, RAM + PAGE, PAGE, seL4_CanRead));
 }
 
 static void a_reader_has_the_turn_no_more(void **state)

@@ -2,8 +2,8 @@
  * Copyright 2026 the guestmem authors
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * Pages of the guest's vspace_t that lie side by side, in slots side by side: parts of a run leave, and
- * each cap is the right one.
+ * Pages of the guest's vspace_t that lie side by side, in slots side by side: parts of a run leave,
+ * and each cap is the right one.
  */
 #include "unit_vm.h"
 
@@ -41,7 +41,8 @@ static reservation_t reserve_at(struct unit *u, uintptr_t base, size_t size)
     return reservation;
 }
 
-/* Slots are handed out from the end of a group; the allocator takes some for itself, with memory. */
+/* Slots are handed out from the end of a group; the allocator takes some for itself, with memory.
+ */
 static void make_run(struct unit *u, struct run *run, size_t bits)
 {
     cspacepath_t path[COUNT];
@@ -52,9 +53,8 @@ static void make_run(struct unit *u, struct run *run, size_t bits)
     }
     for (size_t i = 0; i < COUNT; i++) {
         assert_int_equal(run->caps[i], run->caps[0] + i);
-        assert_int_equal(vka_utspace_alloc(u->vka, &path[i], frame_type(bits), bits,
-                                           &run->cookies[i]),
-                         0);
+        assert_int_equal(
+            vka_utspace_alloc(u->vka, &path[i], frame_type(bits), bits, &run->cookies[i]), 0);
         run->paddr[i] = seL4_ARM_Page_GetAddress(run->caps[i]).paddr;
     }
 }

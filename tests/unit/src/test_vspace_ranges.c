@@ -11,8 +11,8 @@
 static uintptr_t find(struct unit *u, size_t size, size_t bits)
 {
     void *vaddr = NULL;
-    reservation_t reservation = vspace_reserve_range_aligned(&u->vm.mem.vm_vspace, size, bits,
-                                                             seL4_AllRights, 1, &vaddr);
+    reservation_t reservation =
+        vspace_reserve_range_aligned(&u->vm.mem.vm_vspace, size, bits, seL4_AllRights, 1, &vaddr);
 
     return reservation.res == NULL ? 0 : (uintptr_t)vaddr;
 }
@@ -85,8 +85,8 @@ static void tearing_down_frees_all_of_the_callers_frames(void **state)
     for (uintptr_t i = 1; i <= 3; i++) {
         vka_object_t frame;
         uintptr_t cookie;
-        reservation_t reservation = vspace_reserve_range_at(
-            &u->vm.mem.vm_vspace, (void *)(i * GIB), PAGE, seL4_AllRights, 1);
+        reservation_t reservation = vspace_reserve_range_at(&u->vm.mem.vm_vspace, (void *)(i * GIB),
+                                                            PAGE, seL4_AllRights, 1);
 
         assert_int_equal(vka_alloc_frame(u->vka, 12, &frame), 0);
         cookie = frame.ut;
@@ -106,8 +106,8 @@ static void no_frames_are_none(void **state)
     reservation_t reservation =
         vspace_reserve_deferred_rights_range_at(v, (void *)GIB, 2 * PAGE, 1);
 
-    assert_int_not_equal(vspace_deferred_rights_map_pages_at_vaddr(
-                             v, NULL, NULL, (void *)GIB, 2, 12, seL4_AllRights, reservation),
+    assert_int_not_equal(vspace_deferred_rights_map_pages_at_vaddr(v, NULL, NULL, (void *)GIB, 2,
+                                                                   12, seL4_AllRights, reservation),
                          0);
     unit_check_no_leaf(u, GIB);
     reservation = vspace_reserve_range_at(v, (void *)(2 * GIB), 2 * PAGE, seL4_AllRights, 1);
