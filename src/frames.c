@@ -147,7 +147,6 @@ int gm_frames_make_room(struct gm_space *space, const struct gm_memory *load,
                         struct gm_memory *memory)
 {
     if (gm_extents_reserve(space, &memory->frames, load->frames.count) ||
-        gm_holdings_reserve(space, &memory->untypeds, load->untypeds.count) ||
         gm_holdings_reserve(space, &memory->singles, load->singles.count)) {
         return gm_fail(space, GUESTMEM_ENOMEM, "note the frames", 0);
     }
@@ -169,6 +168,5 @@ void gm_frames_merge(struct gm_space *space, struct gm_memory *load, struct gm_m
         gm_extents_insert(&memory->frames, load->frames.at[i]);
     }
     gm_extents_drop(space, &load->frames);
-    merge_holdings(space, &load->untypeds, &memory->untypeds);
     merge_holdings(space, &load->singles, &memory->singles);
 }

@@ -138,7 +138,8 @@ void gm_frames_give(struct gm_space *space, const struct gm_source *source,
 void gm_frames_give_part(struct gm_space *space, const struct gm_source *source,
                          struct gm_memory *memory, uint64_t from, uint64_t to);
 
-/* Make room in `memory` for all of `load`; then add it, and leave `load` empty. */
+/* Make room in `memory` for all of `load`, which was taken frame by frame and has no untypeds; then
+ * add it, and leave `load` empty. */
 int gm_frames_make_room(struct gm_space *space, const struct gm_memory *load,
                         struct gm_memory *memory);
 void gm_frames_merge(struct gm_space *space, struct gm_memory *load, struct gm_memory *memory);

@@ -15,6 +15,7 @@
 #include <guestmem/runtime.h>
 #include <guestmem/threads.h>
 #include <sel4vm/guest_ram.h>
+#include <sel4vmmplatsupport/guest_memory_util.h>
 
 #include "gm_test.h"
 
@@ -496,6 +497,100 @@ static void who_asks_first_has_the_turn_first(struct gm_env *env, vm_t *vm)
     GM_CHECK(queue.most <= 1); /* the one that had it */
 }
 
+/* ------------------------------------------------------------- waiting for the turn in a fault */
+
+/* What a change does to a lazy reservation while a vcpu's fault there waits for its turn. */
+struct taking_away {
+    struct beside *vcpu;
+    struct gm_fault_log *instead; /* not NULL: another reservation takes its place */
+    bool waited;
+    int result;
+};
+
+static void say_who_waits(void *cookie)
+{
+    (void)cookie;
+    if (here != NULL) {
+        gate_open(&here->arrived);
+    }
+    sched_yield();
+}
+
+static vm_frame_t take_away(uintptr_t addr, void *cookie)
+{
+    struct taking_away *taking = cookie;
+    vm_t *vm = taking->vcpu->vm;
+    vm_frame_t none = {0};
+
+    (void)addr;
+    pthread_create(&taking->vcpu->thread, NULL, beside_run, taking->vcpu);
+    taking->waited = gate_wait(&taking->vcpu->arrived, LONG_MS);
+    taking->result = vm_free_reserved_memory(vm, guestmem_reservation_at(vm, BASE));
+    if (taking->instead != NULL) {
+        vm_reserve_memory_at(vm, BASE, GM_PAGE, gm_fault_note, taking->instead);
+    }
+    return none;
+}
+
+static void check_taken_away(vm_t *vm, struct gm_fault_log *instead, memory_fault_result_t result)
+{
+    struct gm_fault_log log = {.answer = FAULT_HANDLED};
+    struct beside vcpu = BESIDE(.work = fault, .vm = vm);
+    struct taking_away taking = {.vcpu = &vcpu, .instead = instead};
+    vm_memory_reservation_t *lazy = vm_reserve_memory_at(vm, BASE, GM_PAGE, gm_fault_note, &log);
+    vm_memory_reservation_t *mapped = vm_reserve_memory_at(vm, OTHER, GM_PAGE, gm_fault_note, &log);
+
+    GM_CHECK_EQ(map_frame_alloc_reservation(vm, lazy), 0);
+    GM_CHECK_EQ(map_vm_memory_reservation(vm, mapped, take_away, &taking), -1);
+    join(&vcpu);
+    GM_CHECK(taking.waited);
+    GM_CHECK_EQ(taking.result, 0);
+    GM_CHECK_EQ(vcpu.result, result);
+    GM_CHECK_EQ(log.count, 0);
+    GM_CHECK_EQ(vm_free_reserved_memory(vm, mapped), 0);
+}
+
+/* It is looked up once more: the fault is answered by what is there then. */
+static void a_fault_that_waited_for_its_turn_finds_what_is_there_then(struct gm_env *env, vm_t *vm)
+{
+    struct gm_fault_log instead = {.answer = FAULT_HANDLED};
+    struct guestmem_policy policy;
+
+    (void)env;
+    share(vm);
+    GM_CHECK_EQ(guestmem_get_policy(vm, &policy), GUESTMEM_OK);
+    policy.populate = GUESTMEM_POPULATE_LAZY;
+    GM_CHECK_EQ(guestmem_set_policy(vm, &policy), GUESTMEM_OK);
+    GM_CHECK_EQ(guestmem_set_wait(vm, say_who_waits, NULL), GUESTMEM_OK);
+    check_taken_away(vm, NULL, FAULT_UNHANDLED);
+    check_taken_away(vm, &instead, FAULT_HANDLED);
+    GM_CHECK_EQ(instead.count, 1);
+    GM_CHECK_EQ(guestmem_set_wait(vm, NULL, NULL), GUESTMEM_OK);
+}
+
+/* ------------------------------------------------------------------------------- the end */
+
+static void stay(struct beside *beside)
+{
+    gate_open(&beside->arrived);
+    gate_wait(&beside->go_on, LONG_MS);
+}
+
+static void a_vm_with_readers_is_not_destroyed(struct gm_env *env, vm_t *vm)
+{
+    struct beside reader = BESIDE(.work = stay, .vm = vm, .registers = true);
+
+    (void)env;
+    start(&reader);
+    GM_CHECK(gate_wait(&reader.arrived, LONG_MS));
+    GM_CHECK_EQ(guestmem_destroy(vm), GUESTMEM_EBUSY);
+    share(vm); /* there may be one, this thread's */
+    GM_CHECK_EQ(guestmem_destroy(vm), GUESTMEM_EBUSY);
+    gate_open(&reader.go_on);
+    join(&reader);
+    GM_CHECK_EQ(guestmem_destroy(vm), GUESTMEM_OK);
+}
+
 static const struct gm_case cases[] = {
     GM_CASE(readers_go_on_while_a_change_gets_nowhere),
     GM_CASE(a_free_waits_for_a_callback_which_is_not_entered_again),
@@ -505,6 +600,8 @@ static const struct gm_case cases[] = {
     GM_CASE(what_is_taken_away_stays_until_the_sections_of_before_end),
     GM_CASE(sections_of_two_vms_do_not_wait_for_each_other),
     GM_CASE(who_asks_first_has_the_turn_first),
+    GM_CASE(a_fault_that_waited_for_its_turn_finds_what_is_there_then),
+    GM_CASE(a_vm_with_readers_is_not_destroyed),
 };
 
 static const struct gm_suite rules = GM_SUITE("rules", cases);

@@ -8,6 +8,8 @@
 
 #include <guestmem/access.h>
 
+#include "frames_sources.h"
+
 #define BASE ((uintptr_t)0x40000000)
 #define OTHER ((uintptr_t)0x50000000)
 #define VIEW (2 * MIB)
@@ -215,6 +217,20 @@ static void a_cache_operation_that_fails_fails_the_call(void **state)
     assert_int_equal(guestmem_ram_sync_code(&u->vm, BASE, 4), GUESTMEM_OK);
 }
 
+/* What was device RAM is cleared before a guest gets it, caches included. */
+static void a_frame_that_cannot_be_cleaned_is_not_clear(void **state)
+{
+    struct unit *u = *state;
+    seL4_CPtr frame = unit_frame(u, 12);
+    struct guestmem_host_snapshot *before = unit_snapshot(u);
+
+    clean_fails_at = 1;
+    assert_int_equal(gm_memory_clear(u->space, frame, 0), GUESTMEM_EKERNEL);
+    assert_int_equal(clean_fails_at, 0);
+    unit_check_same(u, before);
+    assert_int_equal(gm_memory_clear(u->space, frame, 0), GUESTMEM_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +239,7 @@ int main(void)
         UNIT_TEST(a_copy_that_loses_its_view_says_so_and_can_be_repeated),
         UNIT_TEST(code_whose_view_is_lost_before_the_caches_are_done_is_an_error),
         UNIT_TEST(a_cache_operation_that_fails_fails_the_call),
+        UNIT_TEST(a_frame_that_cannot_be_cleaned_is_not_clear),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
