@@ -356,6 +356,31 @@ static void an_iterator_cannot_free_what_another_thread_is_at(struct gm_env *env
     GM_CHECK_EQ(inner.result, 0);
 }
 
+/* Nor does it wait where that is another VM's, whose turn it has second. */
+static void nor_can_one_of_another_vm(struct gm_env *env, vm_t *vm)
+{
+    vm_t *second = gm_env_new_vm(env);
+    struct gm_fault_log log = {.answer = FAULT_HANDLED};
+    struct beside vcpu = BESIDE(.work = fault, .vm = second);
+    struct beside inner = BESIDE(.vm = second);
+    vm_memory_reservation_t *mapped;
+
+    share(vm);
+    share(second);
+    inner.res = vm_reserve_memory_at(second, BASE, GM_PAGE, stop_here, &vcpu);
+    mapped = vm_reserve_memory_at(vm, OTHER, GM_PAGE, gm_fault_note, &log);
+    start(&vcpu);
+    GM_CHECK(gate_wait(&vcpu.arrived, LONG_MS));
+    GM_CHECK_EQ(vm_map_reservation(vm, mapped, free_another_instead, &inner), -1);
+    GM_CHECK_EQ(inner.result, -1);
+    GM_CHECK_EQ(guestmem_last_failure(second)->error, GUESTMEM_EBUSY);
+    gate_open(&vcpu.go_on);
+    join(&vcpu);
+    GM_CHECK_EQ(vm_map_reservation(vm, mapped, free_another_instead, &inner), -1);
+    GM_CHECK_EQ(inner.result, 0);
+    GM_CHECK_NULL(guestmem_reservation_at(second, BASE));
+}
+
 /* ------------------------------------------------------------------- taking away */
 
 static void use_a_span(struct beside *beside)
@@ -597,6 +622,7 @@ static const struct gm_case cases[] = {
     GM_CASE(a_callback_cannot_free_what_another_thread_is_at),
     GM_CASE(nor_where_that_is_another_vm),
     GM_CASE(an_iterator_cannot_free_what_another_thread_is_at),
+    GM_CASE(nor_can_one_of_another_vm),
     GM_CASE(what_is_taken_away_stays_until_the_sections_of_before_end),
     GM_CASE(sections_of_two_vms_do_not_wait_for_each_other),
     GM_CASE(who_asks_first_has_the_turn_first),

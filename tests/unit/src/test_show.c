@@ -110,6 +110,10 @@ static void nor_is_it_where_it_was_used_meanwhile(void **state)
     make_ram(u, BASE, PAGE);
     make_ram(u, BASE + PAGE, PAGE);
     check_gone(u, map_instead_and_use);
+    free_at(u, BASE + PAGE);
+    make_ram(u, BASE + PAGE, PAGE);
+    assert_int_equal(guestmem_ram_fill(&u->vm, BASE, 0, 2 * PAGE), GUESTMEM_OK);
+    check_gone(u, map_instead_and_use); /* now that all of it was seen before */
     assert_int_equal(guestmem_ram_load(&u->vm, BASE + PAGE, 8, &value), GUESTMEM_OK);
     assert_int_equal(value, 0x77);
 }
