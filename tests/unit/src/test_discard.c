@@ -97,6 +97,8 @@ static void half_a_large_frame_is_not_discarded(void **state)
     unit_check_failure(u, GUESTMEM_EGRAIN);
     assert_int_equal(guestmem_ram_discard(&u->vm, base + MIB, MIB), GUESTMEM_EGRAIN);
     unit_check_failure(u, GUESTMEM_EGRAIN);
+    assert_int_equal(guestmem_ram_discard(&u->vm, base, 2 * MIB - 1), GUESTMEM_EGRAIN);
+    unit_check_failure(u, GUESTMEM_EGRAIN);
     unit_check_leaf(u, base, 21);
 }
 
