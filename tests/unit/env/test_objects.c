@@ -8,6 +8,7 @@
 #include "fixture.h"
 
 #include <vka/capops.h>
+#include <vspace/page.h>
 
 /* Each is taken, is of its type, and its memory comes back whole. */
 static void each_kind_of_object_is_made_and_given_back(void **state)
@@ -149,6 +150,46 @@ static void an_untyped_is_retyped_into_a_run_of_slots(void **state)
     assert_true(is_empty(SLOT + 3));
 }
 
+/* ---------------------------------------------------------------------------------- values */
+
+static void rights_are_four_bits_each_by_itself(void **state)
+{
+    seL4_CapRights_t rights = seL4_NoRights;
+
+    (void)state;
+    assert_int_equal(seL4_CapRights_get_capAllowGrantReply(seL4_CanGrantReply), 1);
+    assert_int_equal(seL4_CapRights_get_capAllowGrant(seL4_CanGrantReply), 0);
+    assert_int_equal(seL4_CapRights_get_capAllowGrant(seL4_CanGrant), 1);
+    assert_int_equal(seL4_CapRights_get_capAllowGrantReply(seL4_CanGrant), 0);
+    rights = seL4_CapRights_set_capAllowRead(rights, 1);
+    assert_int_equal(rights.words[0], seL4_CanRead.words[0]);
+    rights = seL4_CapRights_set_capAllowWrite(rights, 1);
+    assert_int_equal(rights.words[0], seL4_ReadWrite.words[0]);
+    rights = seL4_CapRights_set_capAllowRead(rights, 0);
+    assert_int_equal(rights.words[0], seL4_CanWrite.words[0]);
+    rights = seL4_CapRights_set_capAllowWrite(seL4_AllRights, 0);
+    assert_int_equal(rights.words[0], seL4_NoWrite.words[0]);
+}
+
+static void a_message_has_a_label_and_a_length(void **state)
+{
+    seL4_MessageInfo_t info = seL4_MessageInfo_new(0x1234567, 7, 3, 120);
+
+    (void)state;
+    assert_int_equal(seL4_MessageInfo_get_label(info), 0x1234567);
+    assert_int_equal(seL4_MessageInfo_get_length(info), 120);
+}
+
+static void a_region_has_a_largest_page(void **state)
+{
+    (void)state;
+    assert_int_equal(sel4_page_size_bits_for_memory_region(0), seL4_PageBits);
+    assert_int_equal(sel4_page_size_bits_for_memory_region(MIB(2) - 1), seL4_PageBits);
+    assert_int_equal(sel4_page_size_bits_for_memory_region(MIB(2)), seL4_LargePageBits);
+    assert_int_equal(sel4_page_size_bits_for_memory_region(GIB(1) - 1), seL4_LargePageBits);
+    assert_int_equal(sel4_page_size_bits_for_memory_region(GIB(5)), seL4_HugePageBits);
+}
+
 /* ------------------------------------------------------------------------- boot information */
 
 static void boot_information_has_the_first_caps_and_the_untypeds(void **state)
@@ -251,6 +292,9 @@ int main(void)
         test(objects_lie_where_they_are_asked_for),
         test(caps_go_from_path_to_path),
         test(an_untyped_is_retyped_into_a_run_of_slots),
+        test(rights_are_four_bits_each_by_itself),
+        test(a_message_has_a_label_and_a_length),
+        test(a_region_has_a_largest_page),
         test(boot_information_has_the_first_caps_and_the_untypeds),
         test(frames_are_found_in_their_untypeds),
         test(boot_information_that_is_not_there_is_an_error),
