@@ -4,18 +4,41 @@
  */
 #include "range_index.h"
 
+#include "range_chunk.h"
+
 /* Two neighbouring chunks with no more ranges than this become one. Less than a chunk holds, so
  * that the next insertion doesn't split it again. */
-enum { JOIN_AT = GM_RANGE_CHUNK - GM_RANGE_CHUNK / 8 };
+enum {
+    JOIN_AT = GM_RANGE_CHUNK - GM_RANGE_CHUNK / 8,
+    KEEP = GM_RANGE_CHUNK / 2, /* so many ranges stay in a chunk that is split */
+};
 
 /* ------------------------------------------------------------------------------------- search */
 
+/* For the contracts: a place of a chunk; whether a place is behind a position. */
+#define PLACE(c, s) GM_RANGE_AT(index, c, s)
+#define IS_PLACE(c, s) GM_RANGE_IS(index, c, s)
+#define IS_BEHIND(c, s, pos) ((c) > (pos).chunk || ((c) == (pos).chunk && (s) > (pos).slot))
+
 /* Where the first range is that doesn't end below addr; if there is none, behind the last range. */
+/*@ requires GM_RANGE_INDEX(index);
+    assigns \nothing;
+    ensures \result.chunk < index->count;
+    ensures \result.slot <= index->top[\result.chunk].chunk->count;
+    ensures \forall integer c, s; IS_PLACE(c, s) && c < \result.chunk ==>
+        PLACE(c, s).last < addr;
+    ensures \forall integer s; 0 <= s < \result.slot ==> PLACE(\result.chunk, s).last < addr;
+    ensures \forall integer s; \result.slot <= s < index->top[\result.chunk].chunk->count ==>
+        addr <= PLACE(\result.chunk, s).last;
+    ensures \forall integer c, s; IS_PLACE(c, s) && c > \result.chunk ==>
+        addr < PLACE(c, s).base; */
 static struct gm_range_pos place_of(const struct gm_range_index *index, uintptr_t addr)
 {
-    const struct gm_range_top *top = gm_range_top_search(index, addr);
-    const struct gm_range *range = gm_range_chunk_search(top->chunk, top->chunk->count, addr);
-    struct gm_range_pos pos = {(size_t)(top - index->top), (size_t)(range - top->chunk->range)};
+    size_t at = (size_t)(gm_range_top_search(index, addr) - index->top);
+    const struct gm_range_chunk *chunk = index->top[at].chunk;
+    /*@ assert \valid_read(chunk) && 0 < chunk->count <= GM_RANGE_CHUNK; */
+    const struct gm_range *range = gm_range_chunk_search(chunk, chunk->count, addr);
+    struct gm_range_pos pos = {at, (size_t)(range - chunk->range)};
 
     if (range->last < addr) {
         pos.slot++;
@@ -23,27 +46,51 @@ static struct gm_range_pos place_of(const struct gm_range_index *index, uintptr_
     return pos;
 }
 
+/* The last range with base <= addr; if there is none, a position behind the last chunk. */
+/*@ requires GM_RANGE_INDEX(index);
+    assigns \nothing;
+    ensures \result.chunk <= index->count;
+    ensures \result.chunk < index->count ==> IS_PLACE(\result.chunk, \result.slot) &&
+        PLACE(\result.chunk, \result.slot).base <= addr;
+    ensures \result.chunk == index->count ==>
+        (\forall integer c, s; IS_PLACE(c, s) ==> addr < PLACE(c, s).base);
+    ensures \forall integer c, s; IS_PLACE(c, s) && IS_BEHIND(c, s, \result) ==>
+        addr < PLACE(c, s).base; */
+static struct gm_range_pos last_below(const struct gm_range_index *index, uintptr_t addr)
+{
+    struct gm_range_pos pos = place_of(index, addr);
+    const struct gm_range_chunk *chunk = index->top[pos.chunk].chunk;
+
+    /*@ assert \valid_read(chunk) && 0 < chunk->count <= GM_RANGE_CHUNK; */
+    if (pos.slot < chunk->count && chunk->range[pos.slot].base <= addr) {
+        return pos;
+    }
+    if (pos.slot > 0) {
+        /*@ assert chunk->range[pos.slot - 1].base <= chunk->range[pos.slot - 1].last < addr; */
+        return (struct gm_range_pos){pos.chunk, pos.slot - 1};
+    }
+    if (pos.chunk > 0) {
+        chunk = index->top[pos.chunk - 1].chunk;
+        /*@ assert \valid_read(chunk) && 0 < chunk->count <= GM_RANGE_CHUNK; */
+        return (struct gm_range_pos){pos.chunk - 1, chunk->count - 1};
+    }
+    return (struct gm_range_pos){index->count, 0};
+}
+
 bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr,
                           struct gm_range_pos *pos)
 {
+    struct gm_range_pos found;
+
     if (index->count == 0) {
         return false;
     }
-    *pos = place_of(index, addr);
-    if (pos->slot < index->top[pos->chunk].chunk->count &&
-        gm_range_index_at(index, *pos)->base <= addr) {
-        return true;
+    found = last_below(index, addr);
+    if (found.chunk == index->count) {
+        return false;
     }
-    if (pos->slot > 0) {
-        pos->slot--;
-        return true;
-    }
-    if (pos->chunk > 0) {
-        pos->chunk--;
-        pos->slot = index->top[pos->chunk].chunk->count - 1;
-        return true;
-    }
-    return false;
+    *pos = found;
+    return true;
 }
 
 void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last)
@@ -51,28 +98,38 @@ void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, u
     struct gm_range_pos pos;
     const struct gm_range *range;
 
-    if (!gm_range_index_below(index, last, &pos)) {
+    if (index->count == 0) {
+        return NULL;
+    }
+    pos = last_below(index, last);
+    if (pos.chunk == index->count) {
         return NULL;
     }
     range = gm_range_index_at(index, pos);
+    /*@ assert \forall integer c, s; IS_PLACE(c, s) && !IS_BEHIND(c, s, pos) ==>
+        PLACE(c, s).last <= range->last; */
     return range->last >= base ? range->item : NULL;
 }
 
 bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos)
 {
-    pos->chunk = 0;
-    pos->slot = 0;
-    return index->count > 0;
+    bool any = index->count > 0;
+
+    *pos = (struct gm_range_pos){0, 0};
+    return any;
 }
 
 bool gm_range_index_next(const struct gm_range_index *index, struct gm_range_pos *pos)
 {
-    pos->slot++;
-    if (pos->slot == index->top[pos->chunk].chunk->count) {
-        pos->slot = 0;
-        pos->chunk++;
+    struct gm_range_pos next = {pos->chunk, pos->slot + 1};
+    bool more;
+
+    if (next.slot == index->top[next.chunk].chunk->count) {
+        next = (struct gm_range_pos){next.chunk + 1, 0};
     }
-    return pos->chunk < index->count;
+    more = next.chunk < index->count;
+    *pos = next;
+    return more;
 }
 
 const struct gm_range *gm_range_index_at(const struct gm_range_index *index,
@@ -91,44 +148,6 @@ void *gm_range_index_item(const struct gm_range_index *index, struct gm_range_po
 static bool is_full(const struct gm_range_index *index, size_t at)
 {
     return index->top[at].chunk->count == GM_RANGE_CHUNK;
-}
-
-/* Copy ranges, lowest first: also to lower places of the same chunk. */
-static void copy_ranges(struct gm_range *to, const struct gm_range *from, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        to[i] = from[i];
-    }
-}
-
-/* Move the ranges from `slot` on up by `places`. */
-static void make_room(struct gm_range_chunk *chunk, size_t slot, size_t places)
-{
-    for (size_t i = chunk->count; i > slot; i--) {
-        chunk->range[i - 1 + places] = chunk->range[i - 1];
-    }
-    chunk->count += places;
-}
-
-static void append(struct gm_range_chunk *chunk, const struct gm_range *from, size_t count)
-{
-    copy_ranges(&chunk->range[chunk->count], from, count);
-    chunk->count += count;
-}
-
-/* Take the ranges from `count` on out of a chunk that has at most `had`. */
-static void shorten(struct gm_range_chunk *chunk, size_t count, size_t had)
-{
-    for (size_t slot = count; slot < had; slot++) {
-        chunk->range[slot] = (struct gm_range){UINTPTR_MAX, UINTPTR_MAX, NULL};
-    }
-    chunk->count = count;
-}
-
-static void take_out(struct gm_range_chunk *chunk, size_t slot)
-{
-    copy_ranges(&chunk->range[slot], &chunk->range[slot + 1], chunk->count - 1 - slot);
-    shorten(chunk, chunk->count - 1, chunk->count);
 }
 
 /* Make top[] say where a chunk ends. */
@@ -152,13 +171,12 @@ static void set_half(struct gm_range_index *index)
     }
 }
 
-/* Put an empty chunk at position `at`. */
+/* Put a chunk at position `at`. Its bound is still to be set. */
 static void open_chunk(struct gm_range_index *index, size_t at, struct gm_range_chunk *chunk)
 {
     for (size_t i = index->count; i > at; i--) {
         index->top[i] = index->top[i - 1];
     }
-    shorten(chunk, 0, GM_RANGE_CHUNK);
     index->top[at].chunk = chunk;
     index->count++;
     set_half(index);
@@ -201,59 +219,99 @@ bool gm_range_index_needs_chunk(const struct gm_range_index *index, uintptr_t ba
     return index->count == 0 || is_full(index, place_for(index, base).chunk);
 }
 
-/*
- * Make room next to or in the full chunk where a range belongs. At either end the range gets the
- * new chunk for itself, so that ascending and descending series leave full chunks behind them.
- */
-static struct gm_range_pos split(struct gm_range_index *index, struct gm_range_pos pos,
-                                 struct gm_range_chunk *spare)
+/* Put a range in a chunk that has room. */
+static void put_in(struct gm_range_index *index, struct gm_range_pos pos, uintptr_t base,
+                   uintptr_t last, void *item)
 {
-    struct gm_range_chunk *full = index->top[pos.chunk].chunk;
-    size_t keep = GM_RANGE_CHUNK / 2;
-
-    if (pos.slot == 0) {
-        open_chunk(index, pos.chunk, spare);
-        return pos;
-    }
-    open_chunk(index, pos.chunk + 1, spare);
-    if (pos.slot < GM_RANGE_CHUNK) {
-        index->split_off = pos.chunk + 1;
-        append(spare, &full->range[keep], GM_RANGE_CHUNK - keep);
-        shorten(full, keep, GM_RANGE_CHUNK);
-        set_bound(index, pos.chunk + 1);
-    }
+    gm_range_chunk_insert(index->top[pos.chunk].chunk, pos.slot, base, last, item);
     set_bound(index, pos.chunk);
-    return pos.slot <= keep ? pos : (struct gm_range_pos){pos.chunk + 1, pos.slot - full->count};
+}
+
+/* Put a range in a chunk of its own, at position `at`. */
+static void put_alone(struct gm_range_index *index, size_t at, struct gm_range_chunk *spare,
+                      uintptr_t base, uintptr_t last, void *item)
+{
+    gm_range_chunk_shorten(spare, 0, GM_RANGE_CHUNK);
+    gm_range_chunk_insert(spare, 0, base, last, item);
+    open_chunk(index, at, spare);
+    set_bound(index, at);
+    if (at > 0) {
+        set_bound(index, at - 1);
+    }
+}
+
+/* Move the upper half of a full chunk to a chunk behind it. */
+static void split(struct gm_range_index *index, size_t at, struct gm_range_chunk *spare)
+{
+    struct gm_range_chunk *full = index->top[at].chunk;
+
+    gm_range_chunk_shorten(spare, 0, GM_RANGE_CHUNK);
+    gm_range_chunk_append(spare, full, KEEP, GM_RANGE_CHUNK);
+    gm_range_chunk_shorten(full, KEEP, GM_RANGE_CHUNK);
+    open_chunk(index, at + 1, spare);
+    set_bound(index, at + 1);
+    set_bound(index, at);
+    index->split_off = at + 1;
+}
+
+/*
+ * Insert where the full chunk is that a range belongs to. At either end the range gets the new
+ * chunk for itself, so that ascending and descending series leave full chunks behind them.
+ */
+static void put_at_full(struct gm_range_index *index, struct gm_range_pos pos,
+                        struct gm_range_chunk *spare, uintptr_t base, uintptr_t last, void *item)
+{
+    if (pos.slot == 0) {
+        put_alone(index, pos.chunk, spare, base, last, item);
+    } else if (pos.slot == GM_RANGE_CHUNK) {
+        put_alone(index, pos.chunk + 1, spare, base, last, item);
+    } else {
+        split(index, pos.chunk, spare);
+        if (pos.slot > KEEP) {
+            pos = (struct gm_range_pos){pos.chunk + 1, pos.slot - KEEP};
+        }
+        put_in(index, pos, base, last, item);
+    }
 }
 
 void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr_t last, void *item,
                            struct gm_range_chunk *spare)
 {
-    struct gm_range_pos pos = {0, 0};
-    struct gm_range_chunk *chunk;
+    struct gm_range_pos pos;
 
     index->inserted = true;
     index->inserted_base = base;
     index->split_off = 0;
     if (index->count == 0) {
-        open_chunk(index, 0, spare);
-    } else {
-        pos = place_for(index, base);
-        if (is_full(index, pos.chunk)) {
-            pos = split(index, pos, spare);
-        }
+        put_alone(index, 0, spare, base, last, item);
+        return;
     }
-    chunk = index->top[pos.chunk].chunk;
-    make_room(chunk, pos.slot, 1);
-    chunk->range[pos.slot] = (struct gm_range){base, last, item};
-    set_bound(index, pos.chunk);
+    pos = place_for(index, base);
+    if (is_full(index, pos.chunk)) {
+        put_at_full(index, pos, spare, base, last, item);
+    } else {
+        put_in(index, pos, base, last, item);
+    }
 }
 
 /* -------------------------------------------------------------------------------------- remove */
 
-static bool find_base(const struct gm_range_index *index, uintptr_t base, struct gm_range_pos *pos)
+/* The range with exactly this base; if there is none, a position behind the last chunk. */
+/*@ requires GM_RANGE_INDEX(index);
+    assigns \nothing;
+    ensures \result.chunk <= index->count;
+    ensures \result.chunk < index->count ==> IS_PLACE(\result.chunk, \result.slot) &&
+        PLACE(\result.chunk, \result.slot).base == base;
+    ensures \result.chunk == index->count ==>
+        (\forall integer c, s; IS_PLACE(c, s) ==> PLACE(c, s).base != base); */
+static struct gm_range_pos find_base(const struct gm_range_index *index, uintptr_t base)
 {
-    return gm_range_index_below(index, base, pos) && gm_range_index_at(index, *pos)->base == base;
+    struct gm_range_pos pos = last_below(index, base);
+
+    if (pos.chunk < index->count && index->top[pos.chunk].chunk->range[pos.slot].base != base) {
+        return (struct gm_range_pos){index->count, 0};
+    }
+    return pos;
 }
 
 /* Whether removing the range undoes an insertion that split a chunk. */
@@ -264,9 +322,9 @@ static bool undoes_split(const struct gm_range_index *index, uintptr_t base)
 
 size_t gm_range_index_chunk_of(const struct gm_range_index *index, uintptr_t base)
 {
-    struct gm_range_pos pos;
+    struct gm_range_pos pos = find_base(index, base);
 
-    if (!find_base(index, base, &pos)) {
+    if (pos.chunk == index->count) {
         return place_for(index, base).chunk;
     }
     return undoes_split(index, base) ? index->split_off - 1 : pos.chunk;
@@ -280,11 +338,11 @@ static struct gm_range_chunk *undo_split(struct gm_range_index *index, struct gm
     const struct gm_range_chunk *half = index->top[at + 1].chunk;
 
     if (pos.chunk == at) {
-        take_out(chunk, pos.slot);
-        append(chunk, half->range, half->count);
+        gm_range_chunk_take_out(chunk, pos.slot);
+        gm_range_chunk_append(chunk, half, 0, half->count);
     } else {
-        append(chunk, half->range, pos.slot);
-        append(chunk, &half->range[pos.slot + 1], half->count - 1 - pos.slot);
+        gm_range_chunk_append(chunk, half, 0, pos.slot);
+        gm_range_chunk_append(chunk, half, pos.slot + 1, half->count);
     }
     index->top[at].bound = index->top[at + 1].bound;
     return close_chunk(index, at + 1);
@@ -304,14 +362,12 @@ static struct gm_range_chunk *join(struct gm_range_index *index, size_t at)
 
     if (fit_one(index, at)) {
         other = index->top[at + 1].chunk;
-        append(chunk, other->range, other->count);
+        gm_range_chunk_append(chunk, other, 0, other->count);
         index->top[at].bound = index->top[at + 1].bound;
         return close_chunk(index, at + 1);
     }
     if (at > 0 && fit_one(index, at - 1)) {
-        other = index->top[at - 1].chunk;
-        make_room(chunk, 0, other->count);
-        copy_ranges(chunk->range, other->range, other->count);
+        gm_range_chunk_prepend(chunk, index->top[at - 1].chunk);
         return close_chunk(index, at - 1);
     }
     return NULL;
@@ -323,7 +379,11 @@ struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintp
     struct gm_range_chunk *chunk;
     struct gm_range_pos pos;
 
-    if (!find_base(index, base, &pos)) {
+    if (index->count == 0) {
+        return NULL;
+    }
+    pos = find_base(index, base);
+    if (pos.chunk == index->count) {
         return NULL;
     }
     if (undoes_split(index, base)) {
@@ -332,7 +392,7 @@ struct gm_range_chunk *gm_range_index_remove(struct gm_range_index *index, uintp
     }
     index->inserted = false;
     chunk = index->top[pos.chunk].chunk;
-    take_out(chunk, pos.slot);
+    gm_range_chunk_take_out(chunk, pos.slot);
     if (chunk->count == 0) {
         return close_chunk(index, pos.chunk);
     }

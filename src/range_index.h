@@ -107,14 +107,20 @@ struct gm_range_pos {
 #define GM_RANGE_INDEX(index) \
     (GM_RANGE_TOP(index) && \
      (\forall integer c; 0 <= c < (index)->count ==> \
-         GM_RANGE_PLACES((index)->top[c].chunk) && \
+         \valid_read((index)->top[c].chunk)) && \
+     (\forall integer c; 0 <= c < (index)->count ==> \
          0 < (index)->top[c].chunk->count <= GM_RANGE_CHUNK) && \
+     (\forall integer c, s, t; 0 <= c < (index)->count && 0 <= s < t < GM_RANGE_CHUNK ==> \
+         (index)->top[c].chunk->range[s].last <= (index)->top[c].chunk->range[t].last) && \
      (\forall integer c, s; 0 <= c < (index)->count && 0 <= s < GM_RANGE_CHUNK ==> \
          (index)->top[c].chunk->range[s].base <= (index)->top[c].chunk->range[s].last) && \
      (\forall integer c, s; 0 <= c < (index)->count && \
          (index)->top[c].chunk->count <= s < GM_RANGE_CHUNK ==> \
          (index)->top[c].chunk->range[s].base == UINTPTR_MAX && \
          (index)->top[c].chunk->range[s].item == \null) && \
+     (\forall integer c, s; 0 <= c < (index)->count && \
+         0 <= s < (index)->top[c].chunk->count ==> \
+         (index)->top[c].chunk->range[s].item != \null) && \
      (\forall integer c, s, t; 0 <= c < (index)->count && \
          0 <= s < t < (index)->top[c].chunk->count ==> \
          (index)->top[c].chunk->range[s].last < (index)->top[c].chunk->range[t].base) && \
@@ -127,6 +133,9 @@ struct gm_range_pos {
 #define GM_RANGE_HOLDS(index, c, s, addr) \
     (0 <= (c) < (index)->count && 0 <= (s) < (index)->top[c].chunk->count && \
      (index)->top[c].chunk->range[s].base <= (addr) <= (index)->top[c].chunk->range[s].last)
+#define GM_RANGE_AT(index, c, s) (index)->top[c].chunk->range[s]
+#define GM_RANGE_IS(index, c, s) \
+    (0 <= (c) < (index)->count && 0 <= (s) < (index)->top[c].chunk->count)
 #define GM_RANGE_LIMIT(count) ((count) > 16 ? GM_RANGE_CHUNK : (count) > 8 ? 16 : 8)
 /* What is left to search: n from where `low` is. */
 #define GM_RANGE_LEFT(first, low, n, end, field, addr) \
@@ -301,17 +310,54 @@ static inline void *gm_range_index_find(const struct gm_range_index *index, uint
 }
 
 /* The item of the highest range that meets [base, last], or NULL: the range is free. */
+/*@ requires \valid_read(index) && (index->count > 0 ==> GM_RANGE_INDEX(index));
+    assigns \nothing;
+    ensures \result == \null ==> (\forall integer c, s; GM_RANGE_IS(index, c, s) ==>
+        !(GM_RANGE_AT(index, c, s).base <= last && base <= GM_RANGE_AT(index, c, s).last));
+    ensures \result != \null ==> (\exists integer c, s; GM_RANGE_IS(index, c, s) &&
+        GM_RANGE_AT(index, c, s).base <= last && base <= GM_RANGE_AT(index, c, s).last &&
+        \result == GM_RANGE_AT(index, c, s).item); */
 void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, uintptr_t last);
 
 /* The last range with base <= addr. False: there is none. */
+/*@ requires \valid_read(index) && (index->count > 0 ==> GM_RANGE_INDEX(index));
+    requires \valid(pos);
+    assigns *pos;
+    ensures \result ==> \let chunk = pos->chunk; \let slot = pos->slot;
+        \at(GM_RANGE_IS(index, chunk, slot) && GM_RANGE_AT(index, chunk, slot).base <= addr, Pre);
+    ensures \result ==> \let chunk = pos->chunk; \let slot = pos->slot;
+        \at(\forall integer c, s; GM_RANGE_IS(index, c, s) &&
+            (c > chunk || (c == chunk && s > slot)) ==> addr < GM_RANGE_AT(index, c, s).base, Pre);
+    ensures !\result ==>
+        \at(\forall integer c, s; GM_RANGE_IS(index, c, s) ==>
+            addr < GM_RANGE_AT(index, c, s).base, Pre); */
 bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr,
                           struct gm_range_pos *pos);
 
 /* First range; the one behind. False: there is none. */
+/*@ requires \valid_read(index) && \valid(pos);
+    assigns *pos;
+    ensures \result <==> \old(index->count) > 0;
+    ensures pos->chunk == 0 && pos->slot == 0; */
 bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_pos *pos);
+/*@ requires GM_RANGE_INDEX(index) && \valid(pos) && GM_RANGE_IS(index, pos->chunk, pos->slot);
+    assigns *pos;
+    ensures \result <==> pos->chunk < \old(index->count);
+    ensures pos->chunk == \old(pos->chunk)
+        ? pos->slot == \old(pos->slot) + 1 &&
+            pos->slot < \old(index->top[pos->chunk].chunk->count)
+        : pos->chunk == \old(pos->chunk) + 1 && pos->slot == 0 &&
+            \old(pos->slot) + 1 == \old(index->top[pos->chunk].chunk->count); */
 bool gm_range_index_next(const struct gm_range_index *index, struct gm_range_pos *pos);
+/*@ requires \valid_read(index) && \valid_read(index->top + pos.chunk);
+    assigns \nothing;
+    ensures \result == &GM_RANGE_AT(index, pos.chunk, pos.slot); */
 const struct gm_range *gm_range_index_at(const struct gm_range_index *index,
                                          struct gm_range_pos pos);
+/*@ requires \valid_read(index) && \valid_read(index->top + pos.chunk);
+    requires \valid_read(&GM_RANGE_AT(index, pos.chunk, pos.slot));
+    assigns \nothing;
+    ensures \result == GM_RANGE_AT(index, pos.chunk, pos.slot).item; */
 void *gm_range_index_item(const struct gm_range_index *index, struct gm_range_pos pos);
 
 /* ------------------------------------------------------------------------------------ changes */
