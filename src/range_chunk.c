@@ -31,7 +31,7 @@ static void move_up(struct gm_range *range, size_t slot, size_t count)
     /*@ loop invariant slot <= i <= count;
         loop invariant \forall integer s; i <= s < count ==>
             GM_RANGE_WAS(range[s + 1], range[s], Pre);
-        loop invariant \forall integer s; slot <= s <= i ==>
+        loop invariant \forall integer s; slot <= s < i ==>
             GM_RANGE_WAS(range[s], range[s], Pre);
         loop assigns i, range[slot + 1 .. count];
         loop variant i; */
@@ -87,7 +87,8 @@ static void move_down(struct gm_range *range, size_t slot, size_t count)
 }
 
 /* Copy `count` ranges, to places of another chunk. */
-/*@ requires \valid(to + (0 .. GM_RANGE_CHUNK - 1)) && \valid_read(from + (0 .. GM_RANGE_CHUNK - 1));
+/*@ requires \valid(to + (0 .. GM_RANGE_CHUNK - 1));
+    requires \valid_read(from + (0 .. GM_RANGE_CHUNK - 1));
     requires \separated(to + (0 .. GM_RANGE_CHUNK - 1), from + (0 .. GM_RANGE_CHUNK - 1));
     requires at + count <= GM_RANGE_CHUNK && first + count <= GM_RANGE_CHUNK;
     assigns to[at .. at + count - 1];
@@ -133,13 +134,23 @@ void gm_range_chunk_insert(struct gm_range_chunk *chunk, size_t slot, uintptr_t 
 
 void gm_range_chunk_take_out(struct gm_range_chunk *chunk, size_t slot)
 {
-    move_down(chunk->range, slot, chunk->count);
-    /*@ assert \forall integer s; 0 <= s < chunk->count - 1 ==>
+    size_t count = chunk->count;
+
+    move_down(chunk->range, slot, count);
+    /*@ assert \forall integer s; 0 <= s < count - 1 ==>
         chunk->range[s].base <= chunk->range[s].last && chunk->range[s].item != \null; */
-    chunk->count--;
-    chunk->range[chunk->count].base = UINTPTR_MAX;
-    chunk->range[chunk->count].last = UINTPTR_MAX;
-    chunk->range[chunk->count].item = NULL;
+    /*@ assert order: \forall integer s, t; 0 <= s < t < count - 1 ==>
+        chunk->range[s].last < chunk->range[t].base; */
+    /*@ assert \forall integer s; count <= s < GM_RANGE_CHUNK ==>
+        GM_RANGE_EMPTY(chunk->range[s]); */
+    chunk->range[count - 1].base = UINTPTR_MAX;
+    chunk->range[count - 1].last = UINTPTR_MAX;
+    chunk->range[count - 1].item = NULL;
+    /*@ assert order: \forall integer s, t; 0 <= s < t < count - 1 ==>
+        chunk->range[s].last < chunk->range[t].base; */
+    /*@ assert \forall integer s; count - 1 <= s < GM_RANGE_CHUNK ==>
+        GM_RANGE_EMPTY(chunk->range[s]); */
+    chunk->count = count - 1;
 }
 
 void gm_range_chunk_append(struct gm_range_chunk *chunk, const struct gm_range_chunk *other,

@@ -15,23 +15,19 @@ enum {
 
 /* ------------------------------------------------------------------------------------- search */
 
-/* For the contracts: a place of a chunk; whether a place is behind a position. */
-#define PLACE(c, s) GM_RANGE_AT(index, c, s)
-#define IS_PLACE(c, s) GM_RANGE_IS(index, c, s)
-#define IS_BEHIND(c, s, pos) ((c) > (pos).chunk || ((c) == (pos).chunk && (s) > (pos).slot))
-
 /* Where the first range is that doesn't end below addr; if there is none, behind the last range. */
 /*@ requires GM_RANGE_INDEX(index);
     assigns \nothing;
     ensures \result.chunk < index->count;
     ensures \result.slot <= index->top[\result.chunk].chunk->count;
-    ensures \forall integer c, s; IS_PLACE(c, s) && c < \result.chunk ==>
-        PLACE(c, s).last < addr;
-    ensures \forall integer s; 0 <= s < \result.slot ==> PLACE(\result.chunk, s).last < addr;
+    ensures \forall integer c, s; GM_RANGE_IS(index, c, s) && c < \result.chunk ==>
+        GM_RANGE_AT(index, c, s).last < addr;
+    ensures \forall integer s; 0 <= s < \result.slot ==>
+        GM_RANGE_AT(index, \result.chunk, s).last < addr;
     ensures \forall integer s; \result.slot <= s < index->top[\result.chunk].chunk->count ==>
-        addr <= PLACE(\result.chunk, s).last;
-    ensures \forall integer c, s; IS_PLACE(c, s) && c > \result.chunk ==>
-        addr < PLACE(c, s).base; */
+        addr <= GM_RANGE_AT(index, \result.chunk, s).last;
+    ensures \forall integer c, s; GM_RANGE_IS(index, c, s) && c > \result.chunk ==>
+        addr < GM_RANGE_AT(index, c, s).base; */
 static struct gm_range_pos place_of(const struct gm_range_index *index, uintptr_t addr)
 {
     size_t at = (size_t)(gm_range_top_search(index, addr) - index->top);
@@ -50,12 +46,12 @@ static struct gm_range_pos place_of(const struct gm_range_index *index, uintptr_
 /*@ requires GM_RANGE_INDEX(index);
     assigns \nothing;
     ensures \result.chunk <= index->count;
-    ensures \result.chunk < index->count ==> IS_PLACE(\result.chunk, \result.slot) &&
-        PLACE(\result.chunk, \result.slot).base <= addr;
+    ensures \result.chunk < index->count ==> GM_RANGE_IS(index, \result.chunk, \result.slot) &&
+        GM_RANGE_AT(index, \result.chunk, \result.slot).base <= addr;
     ensures \result.chunk == index->count ==>
-        (\forall integer c, s; IS_PLACE(c, s) ==> addr < PLACE(c, s).base);
-    ensures \forall integer c, s; IS_PLACE(c, s) && IS_BEHIND(c, s, \result) ==>
-        addr < PLACE(c, s).base; */
+        (\forall integer c, s; GM_RANGE_IS(index, c, s) ==> addr < GM_RANGE_AT(index, c, s).base);
+    ensures \forall integer c, s; GM_RANGE_IS(index, c, s) && GM_RANGE_BEHIND(c, s, \result) ==>
+        addr < GM_RANGE_AT(index, c, s).base; */
 static struct gm_range_pos last_below(const struct gm_range_index *index, uintptr_t addr)
 {
     struct gm_range_pos pos = place_of(index, addr);
@@ -89,7 +85,8 @@ bool gm_range_index_below(const struct gm_range_index *index, uintptr_t addr,
     if (found.chunk == index->count) {
         return false;
     }
-    *pos = found;
+    pos->chunk = found.chunk;
+    pos->slot = found.slot;
     return true;
 }
 
@@ -106,8 +103,8 @@ void *gm_range_index_meets(const struct gm_range_index *index, uintptr_t base, u
         return NULL;
     }
     range = gm_range_index_at(index, pos);
-    /*@ assert \forall integer c, s; IS_PLACE(c, s) && !IS_BEHIND(c, s, pos) ==>
-        PLACE(c, s).last <= range->last; */
+    /*@ assert \forall integer c, s; GM_RANGE_IS(index, c, s) && !GM_RANGE_BEHIND(c, s, pos) ==>
+        GM_RANGE_AT(index, c, s).last <= range->last; */
     return range->last >= base ? range->item : NULL;
 }
 
@@ -115,20 +112,24 @@ bool gm_range_index_first(const struct gm_range_index *index, struct gm_range_po
 {
     bool any = index->count > 0;
 
-    *pos = (struct gm_range_pos){0, 0};
+    pos->chunk = 0;
+    pos->slot = 0;
     return any;
 }
 
 bool gm_range_index_next(const struct gm_range_index *index, struct gm_range_pos *pos)
 {
-    struct gm_range_pos next = {pos->chunk, pos->slot + 1};
+    size_t chunk = pos->chunk;
+    size_t slot = pos->slot + 1;
     bool more;
 
-    if (next.slot == index->top[next.chunk].chunk->count) {
-        next = (struct gm_range_pos){next.chunk + 1, 0};
+    if (slot == index->top[chunk].chunk->count) {
+        chunk++;
+        slot = 0;
     }
-    more = next.chunk < index->count;
-    *pos = next;
+    more = chunk < index->count;
+    pos->chunk = chunk;
+    pos->slot = slot;
     return more;
 }
 
@@ -300,10 +301,11 @@ void gm_range_index_insert(struct gm_range_index *index, uintptr_t base, uintptr
 /*@ requires GM_RANGE_INDEX(index);
     assigns \nothing;
     ensures \result.chunk <= index->count;
-    ensures \result.chunk < index->count ==> IS_PLACE(\result.chunk, \result.slot) &&
-        PLACE(\result.chunk, \result.slot).base == base;
+    ensures \result.chunk < index->count ==> GM_RANGE_IS(index, \result.chunk, \result.slot) &&
+        GM_RANGE_AT(index, \result.chunk, \result.slot).base == base;
     ensures \result.chunk == index->count ==>
-        (\forall integer c, s; IS_PLACE(c, s) ==> PLACE(c, s).base != base); */
+        (\forall integer c, s; GM_RANGE_IS(index, c, s) ==>
+            GM_RANGE_AT(index, c, s).base != base); */
 static struct gm_range_pos find_base(const struct gm_range_index *index, uintptr_t base)
 {
     struct gm_range_pos pos = last_below(index, base);

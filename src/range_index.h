@@ -136,6 +136,7 @@ struct gm_range_pos {
 #define GM_RANGE_AT(index, c, s) (index)->top[c].chunk->range[s]
 #define GM_RANGE_IS(index, c, s) \
     (0 <= (c) < (index)->count && 0 <= (s) < (index)->top[c].chunk->count)
+#define GM_RANGE_BEHIND(c, s, pos) ((c) > (pos).chunk || ((c) == (pos).chunk && (s) > (pos).slot))
 #define GM_RANGE_LIMIT(count) ((count) > 16 ? GM_RANGE_CHUNK : (count) > 8 ? 16 : 8)
 /* What is left to search: n from where `low` is. */
 #define GM_RANGE_LEFT(first, low, n, end, field, addr) \
