@@ -185,10 +185,10 @@ static bool on_window(struct engine_cpu *cpu, uint8_t *address, ucontext_t *cont
         if (answer(cpu, gpa, access, page, context)) {
             continue;
         }
-        if (!scratch_place(cpu, place, page)) {
+        while (!scratch_place(cpu, place, page)) {
             cpu->exit.why = "no mapping left for the answer to an access";
             cpu_leave(cpu, ENGINE_EXIT_BROKEN);
-            continue;
+            adopt_thread(context);
         }
         context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
         break;
