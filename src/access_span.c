@@ -109,15 +109,16 @@ static int list_shown(struct gm_show *show, struct pieces *pieces)
 }
 
 /* The whole way, and the one on which errors are told. */
-static int list(vm_t *vm, const struct guestmem_buffer *buffers, size_t count,
+static int list(struct gm_space *space, const struct guestmem_buffer *buffers, size_t count,
                 struct pieces *pieces, bool invalid)
 {
-    struct gm_space *space = gm_begin(vm);
     struct gm_show show = {.space = space, .ranges = buffers, .count = count, .ram_only = true};
     size_t failed;
-    int error =
-        invalid ? gm_fail(space, GUESTMEM_EINVAL, "check the arguments", 0) : check_views(space);
+    int error;
 
+    gm_turn_take(space);
+    error =
+        invalid ? gm_fail(space, GUESTMEM_EINVAL, "check the arguments", 0) : check_views(space);
     if (error == GUESTMEM_OK) {
         error = list_shown(&show, pieces);
     }
@@ -139,7 +140,7 @@ int guestmem_ram_iovec(vm_t *vm, const struct guestmem_buffer *buffers, size_t b
     }
     if (invalid || list_seen(space, buffers, buffer_count, &told) != GUESTMEM_OK) {
         told.count = 0;
-        error = list(vm, buffers, buffer_count, &told, invalid);
+        error = list(space, buffers, buffer_count, &told, invalid);
         if (error != GUESTMEM_OK) {
             return error;
         }
@@ -209,7 +210,7 @@ int guestmem_ram_span(vm_t *vm, uintptr_t gpa, size_t size, struct guestmem_span
     if (span != NULL && span_seen(space, gpa, size, span)) {
         return GUESTMEM_OK;
     }
-    space = gm_begin(vm);
+    gm_turn_take(space);
     error = span == NULL ? gm_fail(space, GUESTMEM_EINVAL, "there is no place for the answer", 0)
                          : check_views(space);
     if (error == GUESTMEM_OK) {

@@ -33,15 +33,14 @@ const char *guestmem_strerror(int error)
     return error <= 0 && index < sizeof(text) / sizeof(text[0]) ? text[index] : "unknown error";
 }
 
-int gm_fail(struct gm_space *space, int error, const char *step, int cause)
+void gm_failure_note(struct gm_space *space, int error, const char *step, int cause)
 {
     space->failure = (struct guestmem_failure){.error = error, .step = step, .cause = cause};
-    return error;
 }
 
 int gm_fail_taken(struct gm_space *space, const char *step, uintptr_t base, size_t size)
 {
-    gm_fail(space, GUESTMEM_ETAKEN, step, 0);
+    gm_failure_note(space, GUESTMEM_ETAKEN, step, 0);
     space->failure.other_base = base;
     space->failure.other_size = size;
     return GUESTMEM_ETAKEN;
@@ -76,11 +75,11 @@ static void conclude(struct gm_space *space, int error, const char *operation, u
     }
 }
 
-int gm_end(struct gm_space *space, int error, const char *operation, uintptr_t base, size_t size)
+void gm_failure_end(struct gm_space *space, int error, const char *operation, uintptr_t base,
+                    size_t size)
 {
     conclude(space, error, operation, base, size);
     gm_turn_give(space);
-    return error;
 }
 
 int guestmem_failure_text(const struct guestmem_failure *failure, char *text, size_t size)
@@ -104,15 +103,15 @@ int guestmem_failure_text(const struct guestmem_failure *failure, char *text, si
                     guestmem_strerror(failure->error), other, cause);
 }
 
-int gm_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base,
-                  size_t size)
+void gm_failure_end_logged(struct gm_space *space, int error, const char *operation, uintptr_t base,
+                           size_t size)
 {
     char line[256];
 
     if (space == NULL) {
         ZF_LOGE("%s [0x%zx, +0x%zx): no VM, or one whose memory isn't initialised", operation,
                 (size_t)base, size);
-        return -1;
+        return;
     }
     conclude(space, error, operation, base, size);
     if (error != GUESTMEM_OK) {
@@ -120,7 +119,6 @@ int gm_end_logged(struct gm_space *space, int error, const char *operation, uint
         ZF_LOGE("%s", line);
     }
     gm_turn_give(space);
-    return error == GUESTMEM_OK ? 0 : -1;
 }
 
 const struct guestmem_failure *guestmem_last_failure(vm_t *vm)

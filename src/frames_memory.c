@@ -445,7 +445,7 @@ static struct taking start(struct gm_space *space, struct vm_memory_reservation 
                             .policy = &res->policy,
                             .load = load,
                             .base = gm_page_base(res),
-                            .bits_max = sizeof(uintptr_t) * 8,
+                            .bits_max = seL4_MaxUntypedBits,
                             .clear = CLEAR_UNKNOWN};
 
     if (source->kind == GM_SOURCE_ADDRESS || res->kind == GM_RESERVATION_VSPACE) {

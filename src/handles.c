@@ -135,7 +135,9 @@ vm_memory_reservation_t *gm_handle_new(struct gm_space *space)
 
 void gm_handle_drop(struct gm_space *space, vm_memory_reservation_t *reservation)
 {
-    struct gm_block *block = block_of(space, reservation);
+    /* The reservation is live: the block is there. */
+    struct gm_block *block =
+        space->handles.block[first_above(&space->handles, (uintptr_t)reservation) - 1];
 
     if (block->used == ALL_USED) {
         link_open(&space->handles, block);

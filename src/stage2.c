@@ -49,13 +49,19 @@ static struct gm_table *find(struct gm_space *space, unsigned level, uintptr_t g
     return at < tables->count && tables->at[at].base == base ? &tables->at[at] : NULL;
 }
 
+/* The same of a table that is there, since something is counted in it. */
+static struct gm_table *find_counted(struct gm_space *space, unsigned level, uintptr_t gpa)
+{
+    struct gm_tables *tables = &space->tables[level];
+
+    return &tables->at[first_at(tables, table_base(level, gpa))];
+}
+
 /* The table above, or none: the root. */
 static void count_in_parent(struct gm_space *space, unsigned level, uintptr_t gpa, int change)
 {
     if (level + 1 < GM_ARCH_LEVEL_COUNT) {
-        struct gm_table *parent = find(space, level + 1, gpa);
-
-        parent->used += (uint32_t)change;
+        find_counted(space, level + 1, gpa)->used += (uint32_t)change;
     }
 }
 
@@ -208,7 +214,7 @@ static void count_leaves(struct gm_space *space, unsigned size, uintptr_t gpa, u
         uint64_t here = (behind - gpa) >> bits;
 
         here = here < count ? here : count;
-        find(space, size, gpa)->used += (uint32_t)(in ? here : 0 - here);
+        find_counted(space, size, gpa)->used += (uint32_t)(in ? here : 0 - here);
         gpa += here << bits;
         count -= here;
     }
