@@ -188,8 +188,8 @@ static void run_round(void *const *made, const uintptr_t *at, unsigned round,
         sink = structure->latency(made[s], at + WARM_COUNT, CALL_COUNT, zero);
         middle = now();
         sink = structure->throughput(made[s], at + WARM_COUNT + CALL_COUNT, CALL_COUNT);
-        figures->latency[s][round] = (middle - start) / CALL_COUNT;
-        figures->throughput[s][round] = (now() - middle) / CALL_COUNT;
+        figures->latency[s][round] = (middle - start) / (double)CALL_COUNT;
+        figures->throughput[s][round] = (now() - middle) / (double)CALL_COUNT;
     }
 }
 

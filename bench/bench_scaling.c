@@ -156,7 +156,7 @@ static double latency(void)
         found = (uintptr_t)guestmem_reservation_at(vm, addresses[i] + (found & nothing));
     }
     bench_require(found != 0, "find what is reserved");
-    return (thread_seconds() - from) * 1e9 / CALL_COUNT;
+    return (thread_seconds() - from) * 1e9 / (double)CALL_COUNT;
 }
 
 static double latency_of_tree(void *made)
@@ -165,7 +165,7 @@ static double latency_of_tree(void *made)
 
     bench_require(lookup_structures[TREE].latency(made, addresses, CALL_COUNT, zero) != 0,
                   "find what is in the tree");
-    return (thread_seconds() - from) * 1e9 / CALL_COUNT;
+    return (thread_seconds() - from) * 1e9 / (double)CALL_COUNT;
 }
 
 static void measure_pattern(size_t count, bool hot, void *tree)
@@ -211,7 +211,7 @@ static double section_cost(void)
         guestmem_read_begin(vm);
         guestmem_read_end(vm);
     }
-    return (thread_seconds() - from) * 1e9 / CALL_COUNT;
+    return (thread_seconds() - from) * 1e9 / (double)CALL_COUNT;
 }
 
 /* What a lookup costs as the thread is now, round after round with the others. */

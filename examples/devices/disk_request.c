@@ -113,7 +113,7 @@ static struct answer tell_id(const struct row *row, uint64_t at, uint64_t room)
 static struct answer perform(struct disk *disk, const struct row *row, uint64_t in, uint64_t out)
 {
     const uint64_t out_at = HEADER_BYTES + in;
-    struct header header;
+    struct header header = {0};
 
     row_copy(row, 0, &header, sizeof(header), false);
     header.sector = guestmem_le(header.sector, 8);

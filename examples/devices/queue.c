@@ -165,7 +165,8 @@ enum queue_result queue_take(struct queue *queue, struct chain *chain)
         return QUEUE_EMPTY;
     }
     if ((uint16_t)(index - queue->taken) > queue->size ||
-        guestmem_ram_load(queue->vm, queue->available + RING + queue->taken % queue->size * 2, 2,
+        guestmem_ram_load(queue->vm,
+                          queue->available + RING + (uint64_t)2 * (queue->taken % queue->size), 2,
                           &head) != GUESTMEM_OK) {
         return QUEUE_BROKEN;
     }
@@ -176,7 +177,7 @@ enum queue_result queue_take(struct queue *queue, struct chain *chain)
 
 bool queue_put(struct queue *queue, uint16_t head, uint32_t written)
 {
-    uint64_t entry = queue->used + RING + queue->put % queue->size * 8;
+    uint64_t entry = queue->used + RING + (uint64_t)8 * (queue->put % queue->size);
 
     if (!ring_is_ram(queue) ||
         guestmem_ram_store(queue->vm, entry, 4, guestmem_le(head, 4)) != GUESTMEM_OK ||

@@ -108,7 +108,7 @@ static void write_timer(struct writer *writer)
                                         10}; /* secure, non-secure, virtual, hypervisor */
     fdt32_t cells[12];
 
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         cells[3 * i] = cpu_to_fdt32(PPI);
         cells[3 * i + 1] = cpu_to_fdt32(numbers[i]);
         cells[3 * i + 2] = cpu_to_fdt32(PPI_FLAGS);

@@ -11,7 +11,9 @@
 
 struct uboot_vmm *uboot_vmm_of(vm_t *vm)
 {
-    return (struct uboot_vmm *)(void *)((char *)vm - offsetof(struct uboot_vmm, vm));
+    void *vmm = (char *)vm - offsetof(struct uboot_vmm, vm);
+
+    return vmm;
 }
 
 void uboot_vmm_event_begin(vm_vcpu_t *vcpu, const char *area, uintptr_t addr, size_t size,

@@ -64,8 +64,9 @@ static bool all_as_expected(struct question *question, uint64_t addr, uint64_t c
         return false;
     }
     if (values.differs) {
+        addr += values.same * question->width;
         snprintf(question->check->vmm, sizeof(question->check->vmm), "differs at %llx",
-                 (unsigned long long)(addr + values.same * question->width));
+                 (unsigned long long)addr);
         return false;
     }
     return true;

@@ -42,6 +42,7 @@ static void do_write(struct uboot_script *script, const char *line)
     uint32_t word;
 
     script_words_cut(&words, line);
+    // NOLINTNEXTLINE(bugprone-branch-clone) the questions come in this order
     if (words.count < 3 || !script_number(words.word[1], &addr)) {
         unfit(script, line);
     } else if (last != NULL) {
@@ -201,5 +202,11 @@ bool script_directive_known(const char *line)
 
 void script_directive(struct uboot_script *script, const char *line)
 {
-    directive_of(line)->run(script, line);
+    const struct directive *directive = directive_of(line);
+
+    if (directive == NULL) {
+        unfit(script, line);
+        return;
+    }
+    directive->run(script, line);
 }

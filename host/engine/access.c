@@ -251,7 +251,7 @@ static void operation_set(struct engine_cpu *cpu, const struct decode_memory *me
     op->both = memory->load && memory->store;
     op->count = memory->count;
     for (unsigned i = 0; i < op->count; i++) {
-        op->elements[i].va = va + i * memory->bytes;
+        op->elements[i].va = va + (uint64_t)i * memory->bytes;
         op->elements[i].bytes = memory->bytes;
         op->elements[i].data = element_data(cpu->uc, memory, i);
     }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 enum { MODE_EL0T = 0, MODE_EL1T = 4, MODE_EL1H = 5, MODE_MASK = 15 };
 
@@ -166,7 +167,10 @@ static uint32_t allowed_pstate(seL4_Word spsr)
 void registers_apply(uc_engine *uc, const seL4_UserContext *context)
 {
     for (unsigned i = 0; i < 31; i++) {
-        set(uc, x_id(i), *(const seL4_Word *)(const void *)((const char *)context + x_fields[i]));
+        seL4_Word value;
+
+        memcpy(&value, (const char *)context + x_fields[i], sizeof(value));
+        set(uc, x_id(i), value);
     }
     set_mode_and_sp(uc, allowed_pstate(context->spsr), context->sp, get_sp(uc, true));
     set(uc, UC_ARM64_REG_PC, context->pc);
@@ -181,7 +185,9 @@ void engine_cpu_get_context(struct engine_cpu *cpu, seL4_UserContext *context)
         return;
     }
     for (unsigned i = 0; i < 31; i++) {
-        *(seL4_Word *)(void *)((char *)context + x_fields[i]) = register_x(cpu->uc, i);
+        seL4_Word value = register_x(cpu->uc, i);
+
+        memcpy((char *)context + x_fields[i], &value, sizeof(value));
     }
     context->pc = cpu_pc(cpu);
     context->sp = get_sp(cpu->uc, false);

@@ -27,6 +27,7 @@ unsigned k_object_bits(const struct kernel *kernel, seL4_Word type, seL4_Word us
         return seL4_HugePageBits;
     case seL4_ARM_VSpaceObject:
         return k_root_bits(kernel);
+    // NOLINTNEXTLINE(bugprone-branch-clone) tables and vcpus are as large by chance
     case seL4_ARM_PageTableObject:
         return seL4_PageTableBits;
     default:

@@ -64,7 +64,7 @@ bool k_cnode_create(struct kernel *kernel, uint64_t base, unsigned radix)
         return false;
     }
     link_to(&kernel->cnodes, header);
-    k_memory_touched(kernel, base, sizeof(header));
+    k_memory_touched(kernel, base, sizeof(*slots_of(kernel, base)));
     *slots_of(kernel, base) = header + 1;
     return true;
 }

@@ -39,7 +39,7 @@ static seL4_Error source(struct place place, struct k_slot **slot)
     seL4_Error err = seL4_NoError;
     struct k_slot *root = k_argument(place.root, &err);
 
-    if (root == NULL) {
+    if (err != seL4_NoError) {
         return err;
     }
     return k_lookup(k_current, &root->cap, place.index, place.depth, true, slot);

@@ -12,6 +12,7 @@
 #include "bringup.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -44,7 +45,7 @@ uint64_t bringup_memory(uint64_t ram_bytes, unsigned frame_bits)
 {
     uint64_t unit = frame_bits == 30 ? 1ULL << 30 : 64ULL * MIB;
 
-    return (ram_bytes + ram_bytes / 64 + 64 * MIB + unit - 1) / unit * unit +
+    return (ram_bytes + ram_bytes / 64 + 64ULL * MIB + unit - 1) / unit * unit +
            (frame_bits == 30 ? unit : 0) + DEVICE_RAM_BYTES;
 }
 
@@ -110,7 +111,7 @@ static uint64_t meminfo(const char *name)
     }
     while (fgets(line, sizeof(line), file) != NULL) {
         if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':') {
-            sscanf(line + strlen(name) + 1, "%llu", &kib);
+            kib = strtoull(line + strlen(name) + 1, NULL, 10);
         }
     }
     fclose(file);
@@ -121,15 +122,18 @@ static uint64_t meminfo(const char *name)
 static uint64_t group_limit(const char *path)
 {
     FILE *file = fopen(path, "re");
-    unsigned long long value;
-    bool found;
+    char line[32] = "";
+    char *end = line;
+    unsigned long long value = 0;
 
     if (file == NULL) {
         return UINT64_MAX;
     }
-    found = fscanf(file, "%llu", &value) == 1;
+    if (fgets(line, sizeof(line), file) != NULL) {
+        value = strtoull(line, &end, 10);
+    }
     fclose(file);
-    return found ? value : UINT64_MAX;
+    return end != line ? value : UINT64_MAX; /* it may say "max" */
 }
 
 uint64_t bringup_available(void)
