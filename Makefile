@@ -36,7 +36,7 @@ bench: build/build.ninja ## Measure; results in build/bench.json
 	@cmake --build build -j $(JOBS)
 	@scripts/bench.sh
 
-analyse: ## Static analysis alone: cppcheck, and the rule against x < base + size
+analyse: ## Static analysis alone: every analyser, every compiler, x86-64 and AArch64
 	@scripts/setup.sh check
 	@JOBS=$(JOBS) scripts/analyse.sh
 
