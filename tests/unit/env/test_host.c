@@ -167,6 +167,18 @@ static void counts_say_what_is_there(void **state)
     assert_int_equal(after.free_bytes, GIB(4) - MIB(2) - KIB(8));
 }
 
+/* Of a program that measures its coverage: write it. */
+int __llvm_profile_write_file(void) __attribute__((weak));
+
+static void keep_coverage(int signal_number)
+{
+    (void)signal_number;
+    if (__llvm_profile_write_file != NULL) {
+        __llvm_profile_write_file();
+    }
+    signal(SIGABRT, SIG_DFL); /* abort() goes on to it */
+}
+
 /* What `misuse` does ends the program with a line on standard error that has `text` in it. */
 static void assert_fatal(void (*misuse)(void), const char *text)
 {
@@ -180,7 +192,7 @@ static void assert_fatal(void (*misuse)(void), const char *text)
     child = fork();
     if (child == 0) {
         dup2(fds[1], STDERR_FILENO);
-        signal(SIGABRT, SIG_DFL);
+        signal(SIGABRT, keep_coverage);
         misuse();
         _exit(0);
     }
@@ -227,6 +239,26 @@ static void free_the_wrong_size(void)
     ps_free(&guestmem_host_io_ops(host)->malloc_ops, 65, block);
 }
 
+static void free_what_is_no_cookie(void)
+{
+    vka_object_t frame;
+
+    vka_alloc_frame(vka, 12, &frame);
+    vka_utspace_free(vka, seL4_ARM_LargePageObject, 21, frame.ut);
+}
+
+static void free_what_is_no_reservation(void)
+{
+    vspace_free_reservation(guestmem_host_vspace(host), (reservation_t){.res = &host});
+}
+
+static void ask_nobody_for_a_path(void)
+{
+    cspacepath_t path;
+
+    vka_cspace_make_path(NULL, 1, &path);
+}
+
 static void misuse_that_loses_memory_is_fatal(void **state)
 {
     (void)state;
@@ -234,6 +266,9 @@ static void misuse_that_loses_memory_is_fatal(void **state)
     assert_fatal(free_a_slot_twice, "was not taken");
     assert_fatal(free_memory_in_use, "still lives");
     assert_fatal(free_the_wrong_size, "ps_free of 65 bytes");
+    assert_fatal(free_what_is_no_cookie, "is of no object of type");
+    assert_fatal(free_what_is_no_reservation, "is no reservation");
+    assert_fatal(ask_nobody_for_a_path, "no vka or no result");
 }
 
 static void four_levels_reach_44_bits(void **state)

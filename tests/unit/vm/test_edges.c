@@ -128,15 +128,16 @@ static void without_a_vcpu_there_are_no_registers(void **state)
     assert_int_equal(vm_get_thread_context(fixture->vcpu, NULL), -1);
 }
 
-/* Slots that lie apart: the halves of an untyped go into them one by one. */
+/* No two free slots side by side where they are looked for: the halves of an untyped go into slots
+ * one by one. */
 static void memory_is_split_into_slots_that_lie_apart(void **state)
 {
-    enum { SLOTS = 60 };
+    enum { SLOTS = 70000 };
     struct fixture *fixture = *state;
     vka_t *vka = guestmem_host_vka(fixture->host);
     struct guestmem_host_snapshot *before = guestmem_host_snapshot(fixture->host);
     struct guestmem_host_snapshot *after;
-    seL4_CPtr slots[SLOTS];
+    static seL4_CPtr slots[SLOTS];
     vka_object_t object;
 
     for (unsigned i = 0; i < SLOTS; i++) {
