@@ -69,8 +69,10 @@ cross() { # compiler [cmake arguments]
                     "-DGUESTMEM_${library}_INCLUDE_DIR=$PWD/$folder/include")
     done
     foreign_headers
+    # As the system's: what their macros do is theirs.
     configure -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER="$1" \
-        -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY "${arguments[@]}" "${@:2}"
+        -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY \
+        -DCMAKE_C_FLAGS="-isystem $PWD/$folder/include" "${arguments[@]}" "${@:2}"
 }
 
 objects() { # the folders' part of an extended regular expression
