@@ -21,6 +21,16 @@ static void *map_nothing(void *at, uint64_t bytes, int flags)
     return mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
+/* Take memory out of the VMM's sight. Unmapping can't fail in the interface, and going on with memory
+ * in sight that isn't the VMM's any more would be worse than to end. */
+static void hide(uint64_t vaddr, uint64_t bytes)
+{
+    if (map_nothing((void *)(uintptr_t)vaddr, bytes, MAP_FIXED) == MAP_FAILED) {
+        ZF_LOGF("the VMM's memory at %#lx can't be unmapped: Linux: %s (see vm.max_map_count)",
+                (unsigned long)vaddr, strerror(errno));
+    }
+}
+
 /* The area starts at a multiple of 1 GiB, so that frames of every size are aligned in it. */
 static uint8_t *reserve_area(void)
 {
@@ -92,7 +102,7 @@ struct env_page *env_vmm_page(struct env_vmm *vmm, uint64_t vaddr)
  * system. */
 void env_vmm_unmap_hook(uint64_t vaddr, unsigned bits)
 {
-    map_nothing((void *)(uintptr_t)vaddr, UINT64_C(1) << bits, MAP_FIXED);
+    hide(vaddr, UINT64_C(1) << bits);
 }
 
 static int protection(unsigned rights)
@@ -161,7 +171,7 @@ static void take_away(struct env_vmm *vmm, struct env_span *span, uint64_t vaddr
             drop_frame(vka, &was);
         }
     }
-    map_nothing((void *)(uintptr_t)vaddr, (uint64_t)count << bits, MAP_FIXED);
+    hide(vaddr, (uint64_t)count << bits);
     vmm->mappings -= count;
     env_span_unmapped(vmm, span, (uint64_t)count << (bits - 12));
 }

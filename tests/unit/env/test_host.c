@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -259,6 +260,16 @@ static void ask_nobody_for_a_path(void)
     vka_cspace_make_path(NULL, 1, &path);
 }
 
+/* Linux has no mapping left in which the page would be gone, and nobody could be told. */
+static void unmap_without_mappings(void)
+{
+    vspace_t *vspace = guestmem_host_vspace(host);
+    void *page = vspace_new_pages(vspace, seL4_AllRights, 1, 12);
+
+    setrlimit(RLIMIT_AS, &(struct rlimit){1, 1});
+    vspace_unmap_pages(vspace, page, 1, 12, vka);
+}
+
 static void misuse_that_loses_memory_is_fatal(void **state)
 {
     (void)state;
@@ -269,6 +280,7 @@ static void misuse_that_loses_memory_is_fatal(void **state)
     assert_fatal(free_what_is_no_cookie, "is of no object of type");
     assert_fatal(free_what_is_no_reservation, "is no reservation");
     assert_fatal(ask_nobody_for_a_path, "no vka or no result");
+    assert_fatal(unmap_without_mappings, "can't be unmapped");
 }
 
 static void four_levels_reach_44_bits(void **state)
