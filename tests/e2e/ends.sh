@@ -33,6 +33,7 @@ valid_trace
 
 # --- signals
 for signal in INT:130 TERM:143 HUP:129; do
+    : >out # what the run before said would be taken for this one's words
     "$RUN" --script never.script --trace trace >out 2>err </dev/null &
     what="signal ${signal%:*}"
     for _ in $(seq 100); do
@@ -47,6 +48,7 @@ for signal in INT:130 TERM:143 HUP:129; do
 done
 
 # --- killed outright: the file is valid even so
+: >out
 "$RUN" --script never.script --trace trace >out 2>err </dev/null &
 what="signal KILL"
 for _ in $(seq 100); do
